@@ -1,0 +1,1 @@
+"""Townclerk's wire: GraphQL, HTTP and the console script."""

@@ -1,0 +1,111 @@
+"""The application: routes, lifespan, and what runs beside the requests."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from api.door import GraphQLDoor, encode
+from api.observability import RequestLog
+from api.schema import build_schema
+from api.settings import Settings
+from models.services.rollout import roll_out_all
+from models.store.engine import open_database
+from models.store.migrations import is_current
+from models.store.tables import TableCache
+from models.store.unit import Clock, StorageUnavailableError, Store, system_clock
+
+_LOG: Final = structlog.get_logger("townclerk.app")
+
+
+def create_app(settings: Settings | None = None, *, clock: Clock = system_clock) -> ASGIApp:
+    """The ASGI application. The database has to be migrated; nothing is connected before the lifespan begins."""
+    settings = settings or Settings()
+    store = open_store(settings, clock)
+    door = GraphQLDoor(build_schema(), store, max_body_bytes=settings.max_body_bytes)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        rollouts = asyncio.create_task(_finish_rollouts(store, settings.rollout_interval_seconds))
+        try:
+            yield
+        finally:
+            rollouts.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await rollouts
+            await store.dispose()
+
+    app = Starlette(
+        routes=[
+            Route("/graphql", door.handle, methods=["POST"]),
+            Route("/healthz", _healthz),
+            Route("/readyz", _readyz(store)),
+        ],
+        exception_handlers={HTTPException: _http_error, 500: _internal_error},
+        lifespan=lifespan,
+    )
+    return RequestLog(app)
+
+
+def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
+    """The store that the settings name. Raises `UnusableDatabaseUrlError`."""
+    database = open_database(settings.database_url, pool_size=settings.database_pool_size)
+    return Store(database=database, clock=clock, tables=TableCache(settings.table_cache_size))
+
+
+async def _finish_rollouts(store: Store, interval: float) -> None:
+    """Look for rollouts left unfinished, at once and then every `interval` seconds, for as long as the app lives."""
+    while True:
+        try:
+            await roll_out_all(store)
+        except StorageUnavailableError:
+            _LOG.warning("rollouts wait for the database")
+        except Exception:  # noqa: BLE001  # nothing may end the watch; the log tells
+            _LOG.exception("rollout failed; trying again")
+        await asyncio.sleep(interval)
+
+
+async def _healthz(_request: Request) -> Response:
+    return JSONResponse({"status": "alive"})
+
+
+def _readyz(store: Store) -> Callable[[Request], Awaitable[Response]]:
+    async def readyz(_request: Request) -> Response:
+        try:
+            ready, why = await is_current(store.database), "not migrated: run townclerk migrate"
+        except (SQLAlchemyError, OSError):
+            ready, why = False, "database unreachable"
+        if ready:
+            return JSONResponse({"status": "ready"})
+        return JSONResponse({"status": why}, status_code=503)
+
+    return readyz
+
+
+_CODES: Final = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    """A refusal by the routes, in the shape of a GraphQL error."""
+    status, headers = 500, None
+    if isinstance(error, HTTPException):
+        status, headers = error.status_code, error.headers
+    code = _CODES.get(status, "INVALID_INPUT")
+    answer = {"errors": [{"message": str(getattr(error, "detail", "")), "extensions": {"code": code}}]}
+    return Response(encode(answer), status_code=status, headers=headers, media_type="application/json")
+
+
+async def _internal_error(request: Request, _error: Exception) -> Response:
+    request_id = getattr(request.state, "request_id", "")
+    message = f"Something went wrong on the server; report the request id {request_id}."
+    answer = {"errors": [{"message": message, "extensions": {"code": "INTERNAL_ERROR", "requestId": request_id}}]}
+    return Response(encode(answer), status_code=500, media_type="application/json")

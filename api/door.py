@@ -1,0 +1,158 @@
+"""`POST /graphql`: strict JSON in, GraphQL over HTTP out."""
+
+import json
+from typing import Any, Final
+
+import structlog
+from graphql import GraphQLError
+from starlette.requests import Request
+from starlette.responses import Response
+from strawberry.exceptions import MissingQueryError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+
+from api.schema import TownclerkSchema
+from api.schema.context import Context
+from api.schema.problems import present
+from models.domain.vocabulary import Actor
+from models.services.history import Caller
+from models.store.unit import Store
+
+_JSON: Final = "application/json"
+_GRAPHQL_JSON: Final = "application/graphql-response+json"
+_LONGEST_ACTOR: Final = 128
+_LOG: Final = structlog.get_logger("townclerk.graphql")
+
+
+class BadRequestError(Exception):
+    """A request that holds no GraphQL operation: what is wrong, and the HTTP status that says so."""
+
+    def __init__(self, message: str, *, status: int = 400, code: str = "INVALID_INPUT") -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class GraphQLDoor:
+    """The endpoint. In dev mode the header `X-Actor` says who asks; without it, and elsewhere, it is `dev`."""
+
+    def __init__(self, schema: TownclerkSchema, store: Store, *, max_body_bytes: int) -> None:
+        self._schema = schema
+        self._store = store
+        self._max_body_bytes = max_body_bytes
+
+    async def handle(self, request: Request) -> Response:
+        """Answer one request; whatever it asks for, with an answer that says what came of it."""
+        request_id: str = request.state.request_id
+        media_type = _GRAPHQL_JSON if _GRAPHQL_JSON in request.headers.get("accept", "") else _JSON
+        try:
+            caller = dev_caller(request.headers.get("x-actor"), request_id)
+            answer, status = await self._answer(request, caller)
+        except BadRequestError as error:
+            answer = {"errors": [{"message": str(error), "extensions": {"code": error.code}}]}
+            return Response(encode(answer), status_code=error.status, media_type=media_type)
+        # Plain JSON says 200 to whatever was understood; the newer media type says 400 to what was not executed.
+        return Response(
+            encode(answer), status_code=status if media_type == _GRAPHQL_JSON else 200, media_type=media_type
+        )
+
+    async def _answer(self, request: Request, caller: Caller) -> tuple[dict[str, Any], int]:
+        operation = read_operation(request.headers.get("content-type", ""), await self._body(request))
+        context = Context(store=self._store, caller=caller)
+        try:
+            result = await self._schema.execute(
+                operation["query"],
+                variable_values=operation["variables"],
+                operation_name=operation["operationName"],
+                context_value=context,
+            )
+        except (MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError) as error:
+            raise BadRequestError(
+                "The document has to hold the operation to run; where it holds several, operationName says which."
+            ) from error
+        answer: dict[str, Any] = {}
+        if result.errors:
+            answer["errors"] = [present(_located(error), caller.request_id) for error in result.errors]
+        executed = result.data is not None or any(error.path for error in result.errors or ())
+        if executed:
+            answer["data"] = result.data
+        return answer, 200 if executed else 400
+
+    async def _body(self, request: Request) -> bytes:
+        """The body, of which no more is taken in than the limit, whatever was announced."""
+        too_long = BadRequestError(
+            f"The body may have at most {self._max_body_bytes} bytes.", status=413, code="BODY_LIMIT"
+        )
+        announced = request.headers.get("content-length", "")
+        if announced.isdecimal() and int(announced) > self._max_body_bytes:
+            raise too_long
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > self._max_body_bytes:
+                raise too_long
+        return bytes(body)
+
+
+def dev_caller(name: str | None, request_id: str) -> Caller:
+    """Who a request in dev mode comes from. Raises `BadRequestError` for a name that can't be one."""
+    actor_id = "dev" if name is None else name.strip()
+    if not (0 < len(actor_id) <= _LONGEST_ACTOR and actor_id.isprintable() and actor_id.isascii()):
+        raise BadRequestError("X-Actor must be 1 to 128 printable ASCII characters.")
+    return Caller(actor=Actor(actor_id=actor_id), display_name=actor_id, credential_id=None, request_id=request_id)
+
+
+def read_operation(content_type: str, body: bytes) -> dict[str, Any]:
+    """The operation that a body holds. Raises `BadRequestError`."""
+    if content_type.partition(";")[0].strip().lower() != _JSON:
+        raise BadRequestError(f"Content-Type must be {_JSON}.", status=415)
+    parsed = strict_json(body)
+    if not isinstance(parsed, dict):
+        raise BadRequestError("The body must be a JSON object with the field query.")
+    query, variables = parsed.get("query"), parsed.get("variables")
+    operation_name, extensions = parsed.get("operationName"), parsed.get("extensions")
+    if not isinstance(query, str) or not query.strip():
+        raise BadRequestError("query must be a string that holds a GraphQL document.")
+    if not isinstance(variables, dict | None):
+        raise BadRequestError("variables must be an object.")
+    if not isinstance(operation_name, str | None):
+        raise BadRequestError("operationName must be a string.")
+    if not isinstance(extensions, dict | None):
+        raise BadRequestError("extensions must be an object.")
+    return {"query": query, "variables": variables, "operationName": operation_name}
+
+
+def strict_json(body: bytes) -> object:
+    """JSON as RFC 8259 has it, in UTF-8, each key once. Raises `BadRequestError`."""
+    try:
+        return json.loads(body.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+    except UnicodeDecodeError as error:
+        raise BadRequestError("The body must be UTF-8.") from error
+    except RecursionError as error:
+        raise BadRequestError("The body is nested too deeply.") from error
+    except ValueError as error:
+        raise BadRequestError(f"The body must be JSON: {error}.") from error
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice[:80]!r} stands twice in one object")
+    return found
+
+
+def encode(answer: object) -> bytes:
+    """An answer as UTF-8 JSON; where it echoes what has no UTF-8, as ASCII with escapes."""
+    try:
+        return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(answer, separators=(",", ":")).encode("ascii")
+
+
+def _located(error: GraphQLError | Exception) -> GraphQLError:
+    return error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)

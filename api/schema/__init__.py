@@ -1,0 +1,53 @@
+"""The GraphQL schema. `build_schema` is all that the rest of the program needs of it."""
+
+from typing import Final
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.extensions import MaxTokensLimiter, ParserCache, ValidationCache
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
+
+from api.schema.history import AuditEntry, HistoryQuery
+from api.schema.mayor import MayorMutation
+from api.schema.policy import OverrideSet, PolicyQuery, Profile, ProfileVersion
+from api.schema.policy_mutations import PolicyMutation
+from api.schema.preview import PreviewQuery
+from api.schema.scalars import SCALARS
+from api.schema.town import Bead, Rig, Town, TownQuery
+from api.schema.town_mutations import TownMutation
+
+_MAX_TOKENS: Final = 10_000
+_MAX_CACHED_DOCUMENTS: Final = 512
+
+
+@strawberry.type
+class Query(TownQuery, PolicyQuery, PreviewQuery, HistoryQuery):
+    pass
+
+
+@strawberry.type
+class Mutation(TownMutation, PolicyMutation, MayorMutation):
+    pass
+
+
+class TownclerkSchema(strawberry.Schema):
+    """Leaves errors to `api.schema.problems.present`, which logs those that are not the caller's."""
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        pass
+
+
+def build_schema() -> TownclerkSchema:
+    """The schema of the contract, with the caches that keep repeated documents cheap."""
+    return TownclerkSchema(
+        query=Query,
+        mutation=Mutation,
+        types=[Town, Rig, Bead, Profile, ProfileVersion, OverrideSet, AuditEntry],
+        config=StrawberryConfig(scalar_map=SCALARS),
+        extensions=[
+            lambda: MaxTokensLimiter(max_token_count=_MAX_TOKENS),
+            lambda: ParserCache(maxsize=_MAX_CACHED_DOCUMENTS),
+            lambda: ValidationCache(maxsize=_MAX_CACHED_DOCUMENTS),
+        ],
+    )

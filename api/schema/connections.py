@@ -1,0 +1,138 @@
+"""Relay: global ids, and connections whose cursors are keysets bound to the very list they came from."""
+
+import base64
+import binascii
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import Final, Generic, TypeVar
+
+import strawberry
+
+from api.schema.fields import field
+from models.domain.errors import InvalidInput, Problem, refuse_if_any
+from models.domain.vocabulary import MAX_PAGE, is_storable
+from models.store.paging import Page, Slice
+from models.store.unit import Session, Store
+
+N = TypeVar("N")
+R = TypeVar("R")
+
+DEFAULT_PAGE: Final = 50
+_LIST_BYTES: Final = 6
+
+
+@strawberry.interface(description="Anything that can be fetched anew by its global id.")
+class Node(ABC):
+    @abstractmethod
+    def node_key(self) -> tuple[str | int, ...]:
+        """What tells this one from others of its type."""
+
+    @field
+    def id(self) -> strawberry.ID:
+        """Opaque, and unique over all types."""
+        return global_id(type(self).__name__, *self.node_key())
+
+
+@strawberry.type
+class PageInfo:
+    has_next_page: bool
+    has_previous_page: bool
+    start_cursor: str | None
+    end_cursor: str | None
+
+
+@strawberry.type
+class Edge(Generic[N]):
+    cursor: str
+    node: N
+
+
+@strawberry.type
+class Connection(Generic[N]):
+    edges: list[Edge[N]]
+    page_info: PageInfo
+
+
+def global_id(kind: str, *key: str | int) -> strawberry.ID:
+    """An opaque id, unique over all types."""
+    return strawberry.ID(_encode([kind, *key]))
+
+
+def read_global_id(text: str) -> tuple[str, list[str | int]] | None:
+    """The type and key behind an id that `global_id` made; None for anything else."""
+    decoded = _decode(text)
+    if decoded is None or len(decoded) < 2 or not isinstance(decoded[0], str):  # noqa: PLR2004  # a type and a key
+        return None
+    return decoded[0], decoded[1:]
+
+
+async def connection(
+    store: Store,
+    fetch: Callable[[Session, Slice], Awaitable[Page[R]]],
+    *,
+    list_name: str,
+    key: Callable[[R], str | int],
+    node: Callable[[R], N],
+    first: int | None,
+    after: str | None,
+) -> Connection[N]:
+    """A page of the list that `list_name` identifies (with its filters), ordered by `key`.
+
+    Raises `Refused` with `INVALID_INPUT` for a page size out of range and for a cursor of another list.
+    """
+    problems: list[Problem] = []
+    size = DEFAULT_PAGE if first is None else first
+    if not 1 <= size <= MAX_PAGE:
+        problems.append(InvalidInput(path=("first",), expected=f"from 1 to {MAX_PAGE}"))
+    mark = hashlib.sha256(list_name.encode("utf-8", "surrogatepass")).digest()[:_LIST_BYTES].hex()
+    begin: str | int | None = None
+    if after is not None:
+        begin = _read_cursor(after, mark)
+        if begin is None:
+            problems.append(InvalidInput(path=("after",), expected="a cursor that this very list gave out"))
+    refuse_if_any(problems)
+    async with store.read() as session:
+        page = await fetch(session, Slice(first=size, after=begin))
+    edges = [Edge(cursor=_encode([mark, key(row)]), node=node(row)) for row in page.rows]
+    return Connection(
+        edges=edges,
+        page_info=PageInfo(
+            has_next_page=page.has_next,
+            has_previous_page=after is not None,
+            start_cursor=edges[0].cursor if edges else None,
+            end_cursor=edges[-1].cursor if edges else None,
+        ),
+    )
+
+
+def _read_cursor(text: str, mark: str) -> str | int | None:
+    decoded = _decode(text)
+    if decoded is None or len(decoded) != 2 or decoded[0] != mark:  # noqa: PLR2004  # a mark and a key
+        return None
+    return decoded[1]
+
+
+def _encode(parts: list[str | int]) -> str:
+    text = json.dumps(parts, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode("ascii")).decode("ascii").rstrip("=")
+
+
+def _decode(text: str) -> list[str | int] | None:
+    try:
+        decoded = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError, RecursionError):
+        return None
+    if not isinstance(decoded, list):
+        return None
+    if not all(
+        (type(part) is str and is_storable(part)) or (type(part) is int and abs(part) < 2**31) for part in decoded
+    ):
+        return None
+    return decoded
+
+
+def filter_name(*parts: object) -> str:
+    """A list's identity, made of whatever narrows it."""
+    return json.dumps([repr(part) for part in parts])

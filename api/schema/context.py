@@ -1,0 +1,27 @@
+"""What a resolver has at hand: the store, on whose account it runs, and what the request has read so far."""
+
+from dataclasses import dataclass, field
+
+import strawberry
+
+from api.schema.loaders import Loaders
+from models.services.history import Caller
+from models.store.unit import Store
+
+
+@dataclass(kw_only=True)
+class Context:
+    """One request's. `read_anew` is called after each write, so that later fields see it."""
+
+    store: Store
+    caller: Caller
+    loaders: Loaders = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.read_anew()
+
+    def read_anew(self) -> None:
+        self.loaders = Loaders(self.store)
+
+
+Info = strawberry.Info[Context, None]

@@ -1,0 +1,64 @@
+"""Batched reads for one request: each `read()` serves all fields that asked in the same turn of the event loop."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Final, TypeVar
+
+from strawberry.dataloader import DataLoader
+
+from models.domain.profiles import ProfileTable
+from models.domain.vocabulary import is_storable
+from models.store.access import ActorRow
+from models.store.policies import OverrideSetRow, ProfileRow, ProfileVersionRow
+from models.store.queries import history, policies, towns
+from models.store.queries.history import MayorStanding
+from models.store.tables import CompiledSet, profile_tables
+from models.store.towns import BeadRevisionRow, BeadRow, HeadRow, RigRow, TownRow
+from models.store.unit import Session, Store
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_MAX_BATCH: Final = 1000
+
+
+def _by_key(store: Store, query: Callable[[Session, Iterable[K]], Awaitable[Mapping[K, V]]]) -> DataLoader[K, V | None]:
+    async def load(keys: list[K]) -> list[V | None]:
+        storable = [key for key in keys if _is_storable(key)]
+        found: Mapping[K, V] = {}
+        if storable:
+            async with store.read() as session:
+                found = await query(session, storable)
+        return [found.get(key) for key in keys]
+
+    return DataLoader(load_fn=load, max_batch_size=_MAX_BATCH)
+
+
+def _is_storable(key: object) -> bool:
+    """Whether a database could hold `key` at all; what it could not is not there."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return all(is_storable(part) for part in parts if isinstance(part, str))
+
+
+class Loaders:
+    """What a request has read so far. A write makes it outdated: the context begins anew after each."""
+
+    def __init__(self, store: Store) -> None:
+        self.town: DataLoader[str, TownRow | None] = _by_key(store, towns.towns)
+        self.head: DataLoader[str, HeadRow | None] = _by_key(store, towns.heads)
+        self.rig: DataLoader[tuple[str, str], RigRow | None] = _by_key(store, towns.rigs)
+        self.rigs: DataLoader[str, list[RigRow] | None] = _by_key(store, towns.rigs_of)
+        self.bead: DataLoader[str, BeadRow | None] = _by_key(store, towns.beads)
+        self.standing: DataLoader[str, tuple[BeadRow, int] | None] = _by_key(store, towns.standings)
+        self.state_at: DataLoader[tuple[str, str, datetime], BeadRevisionRow | None] = _by_key(store, towns.states_at)
+        self.compiled: DataLoader[tuple[str, int], CompiledSet | None] = _by_key(store, store.tables.get)
+        self.override_set: DataLoader[tuple[str, int], OverrideSetRow | None] = _by_key(store, policies.override_sets)
+        self.set_at: DataLoader[tuple[str, datetime], OverrideSetRow | None] = _by_key(store, policies.override_sets_at)
+        self.profile: DataLoader[tuple[str, str], ProfileRow | None] = _by_key(store, policies.profiles)
+        self.profile_version: DataLoader[tuple[str, str, int], ProfileVersionRow | None] = _by_key(
+            store, policies.profile_versions
+        )
+        self.profile_table: DataLoader[tuple[str, str, int], ProfileTable | None] = _by_key(store, profile_tables)
+        self.followers: DataLoader[tuple[str, str], dict[int, int] | None] = _by_key(store, policies.followers)
+        self.actor: DataLoader[str, ActorRow | None] = _by_key(store, history.actors)
+        self.mayor: DataLoader[str, MayorStanding | None] = _by_key(store, history.mayors)

@@ -1,0 +1,373 @@
+"""Profiles with their versions, and a town's override sets."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from api.schema.actors import Actor
+from api.schema.changes import ChangeDetection, ModelCount, detection_of, rule_change_list, spread_of
+from api.schema.connections import Connection, Node, connection, filter_name
+from api.schema.context import Context, Info
+from api.schema.fields import field, field_named
+from api.schema.resolution import compiled_set
+from api.schema.rules import EffectiveRule, Override, Rule, RuleChange
+from api.schema.scalars import Label, ModelId
+from models.domain.audit import CENTRAL_CHAIN
+from models.domain.changes import rule_changes
+from models.domain.errors import NotFound, Refused
+from models.domain.profiles import ProfileTable, is_own
+from models.domain.vocabulary import LABELS, OverrideSetCause
+from models.services.profiles import profile_owner
+from models.store.policies import ModelRow, OverrideSetRow, ProfileRow, ProfileVersionRow
+from models.store.queries import policies
+
+if TYPE_CHECKING:
+    from api.schema.town import Town
+
+LazyTown = Annotated["Town", strawberry.lazy("api.schema.town")]
+
+strawberry.enum(OverrideSetCause)
+
+
+@strawberry.type(description="A label that rules may name; a lower precedence wins where two rules tie.")
+class LabelInfo:
+    name: Label
+    description: str
+    precedence: int
+
+
+@strawberry.type
+class Model:
+    row: strawberry.Private[ModelRow]
+
+    @field
+    def model_id(self) -> ModelId:
+        return ModelId(self.row.model_id)
+
+    @field
+    def display_name(self) -> str:
+        return self.row.display_name
+
+    @field
+    def deprecated_at(self) -> datetime | None:
+        return self.row.deprecated_at
+
+    @field
+    def replaced_by(self) -> ModelId | None:
+        """The model to use instead of a deprecated one."""
+        return None if self.row.replaced_by is None else ModelId(self.row.replaced_by)
+
+
+@strawberry.type(description="A named table of rules with a small model, kept for many towns or owned by one.")
+class Profile(Node):
+    row: strawberry.Private[ProfileRow]
+
+    def node_key(self) -> tuple[str | int, ...]:
+        return (self.row.owner, self.row.name)
+
+    @field
+    def name(self) -> str:
+        return self.row.name
+
+    @field
+    def title(self) -> str:
+        return self.row.title
+
+    @field
+    async def town(self, info: Info) -> LazyTown | None:
+        """Null for a central profile; else the one town that owns it."""
+        from api.schema.town import town_of  # noqa: PLC0415  # the two modules name each other's types
+
+        return None if self.row.owner == CENTRAL_CHAIN else await town_of(info.context, self.row.owner)
+
+    @field
+    async def current(self, info: Info) -> "ProfileVersion":
+        """The latest version."""
+        return await profile_version_of(info.context, self.row.owner, self.row.name, self.row.version)
+
+    @field
+    async def version(self, info: Info, number: int) -> "ProfileVersion | None":
+        row = await info.context.loaders.profile_version.load((self.row.owner, self.row.name, number))
+        return None if row is None else ProfileVersion(row=row)
+
+    @field
+    async def versions(
+        self, info: Info, first: int | None = 50, after: str | None = None
+    ) -> Connection["ProfileVersion"]:
+        """Newest first."""
+        owner, name = self.row.owner, self.row.name
+        return await connection(
+            info.context.store,
+            lambda session, wanted: policies.profile_versions_page(session, owner, name, wanted),
+            list_name=filter_name("profile versions", owner, name),
+            key=lambda row: row.version,
+            node=lambda row: ProfileVersion(row=row),
+            first=first,
+            after=after,
+        )
+
+
+@strawberry.type(description="One version of a profile. Never edited.")
+class ProfileVersion(Node):
+    row: strawberry.Private[ProfileVersionRow]
+
+    def node_key(self) -> tuple[str | int, ...]:
+        return (self.row.owner, self.row.name, self.row.version)
+
+    @field
+    async def profile(self, info: Info) -> Profile:
+        return await profile_of(info.context, self.row.owner, self.row.name)
+
+    @field
+    def version(self) -> int:
+        return self.row.version
+
+    @field
+    def small_model(self) -> ModelId:
+        return ModelId(self.row.small_model)
+
+    @field
+    async def rules(self, info: Info) -> list[Rule]:
+        """Most specific first."""
+        table = await self._table(info.context, self.row.version)
+        return [] if table is None else [Rule(rule=rule) for rule in table.rules]
+
+    @field
+    def reason(self) -> str | None:
+        return self.row.reason
+
+    @field
+    def published_by(self) -> Actor:
+        return Actor(actor=self.row.actor_id, person=self.row.on_behalf_of)
+
+    @field
+    def published_at(self) -> datetime:
+        return self.row.published_at
+
+    @field
+    async def diff(self, info: Info, against: int | None = None) -> list[RuleChange]:
+        """Against the version before, unless another is named; version 1 stands against nothing."""
+        other = self.row.version - 1 if against is None else against
+        before = None if other == 0 else await self._table(info.context, other)
+        if before is None and other != 0:
+            raise Refused(NotFound(kind="version", name=str(other), path=("against",)))
+        after = await self._table(info.context, self.row.version)
+        return rule_change_list(
+            rule_changes({} if before is None else before.models_by_key, {} if after is None else after.models_by_key)
+        )
+
+    @field
+    async def towns_following(self, info: Info) -> int:
+        """Towns whose current override set follows this profile."""
+        return sum((await self._followers(info.context)).values())
+
+    @field
+    async def towns_due(self, info: Info) -> int:
+        """Those of the following towns that still lie over an older version than this."""
+        followers = await self._followers(info.context)
+        return sum(count for version, count in followers.items() if version < self.row.version)
+
+    async def _table(self, context: Context, version: int) -> ProfileTable | None:
+        return await context.loaders.profile_table.load((self.row.owner, self.row.name, version))
+
+    async def _followers(self, context: Context) -> dict[int, int]:
+        return await context.loaders.followers.load((self.row.owner, self.row.name)) or {}
+
+
+@strawberry.type
+class OverrideSetDiff:
+    before: strawberry.Private[OverrideSetRow]
+    after: strawberry.Private[OverrideSetRow]
+    changes: list[RuleChange]
+
+    @field_named("from")
+    def from_version(self) -> int:
+        return self.before.version
+
+    @field_named("to")
+    def to_version(self) -> int:
+        return self.after.version
+
+    @field
+    def profile_before(self) -> str:
+        return self.before.profile_name
+
+    @field
+    def profile_after(self) -> str:
+        return self.after.profile_name
+
+    @field
+    def profile_version_before(self) -> int:
+        return self.before.profile_version
+
+    @field
+    def profile_version_after(self) -> int:
+        return self.after.profile_version
+
+    @field
+    def honor_bead_models_before(self) -> bool:
+        return self.before.honor_bead_models
+
+    @field
+    def honor_bead_models_after(self) -> bool:
+        return self.after.honor_bead_models
+
+
+@strawberry.type(description="An immutable, numbered version of a town's choices.")
+class OverrideSet(Node):
+    row: strawberry.Private[OverrideSetRow]
+
+    def node_key(self) -> tuple[str | int, ...]:
+        return (self.row.town_id, self.row.version)
+
+    @field
+    async def town(self, info: Info) -> LazyTown:
+        from api.schema.town import town_of  # noqa: PLC0415  # the two modules name each other's types
+
+        return await town_of(info.context, self.row.town_id)
+
+    @field
+    def version(self) -> int:
+        return self.row.version
+
+    @field
+    async def profile(self, info: Info) -> Profile:
+        return await profile_of(info.context, self.row.profile_owner, self.row.profile_name)
+
+    @field
+    async def profile_version(self, info: Info) -> ProfileVersion:
+        """The version of the profile that this set is laid over."""
+        row = self.row
+        return await profile_version_of(info.context, row.profile_owner, row.profile_name, row.profile_version)
+
+    @field
+    def honor_bead_models(self) -> bool:
+        """Whether a bead's own model wins for polecat and refinery."""
+        return self.row.honor_bead_models
+
+    @field
+    async def overrides(self, info: Info) -> list[Override]:
+        """Most specific first."""
+        compiled = await compiled_set(info.context, self.row.town_id, self.row.version)
+        now = compiled.override_set.profile.models_by_key
+        return [
+            Override(rule=override.rule, override=override, model_now=now.get(override.rule.key))
+            for override in compiled.override_set.overrides
+        ]
+
+    @field
+    def reason(self) -> str | None:
+        return self.row.reason
+
+    @field
+    def created_by(self) -> Actor:
+        return Actor(actor=self.row.actor_id, person=self.row.on_behalf_of)
+
+    @field
+    def created_at(self) -> datetime:
+        """When it came into force."""
+        return self.row.created_at
+
+    @field
+    def content_hash(self) -> str:
+        """SHA-256 of the canonical content, hex: profile, its version, the flag, and the keys with their models."""
+        return self.row.content_hash
+
+    @field
+    def cause(self) -> OverrideSetCause:
+        return self.row.cause
+
+    @field
+    def revert_of(self) -> int | None:
+        """The version this one brought back, where the cause is REVERTED."""
+        return self.row.revert_of
+
+    @field
+    async def diff(self, info: Info, against: int | None = None) -> OverrideSetDiff:
+        """Against the version before, unless another is named; version 1 against itself. `changes`: overrides only."""
+        other = max(self.row.version - 1, 1) if against is None else against
+        before = await info.context.loaders.override_set.load((self.row.town_id, other))
+        if before is None:
+            raise Refused(NotFound(kind="version", name=str(other), path=("against",)))
+        old = await compiled_set(info.context, self.row.town_id, other)
+        new = await compiled_set(info.context, self.row.town_id, self.row.version)
+        changes = rule_changes(old.override_set.models_by_key, new.override_set.models_by_key)
+        return OverrideSetDiff(before=before, after=self.row, changes=rule_change_list(changes))
+
+    @field
+    async def effective_rules(self, info: Info) -> list[EffectiveRule]:
+        """The whole table that a bead is resolved from under this set, most specific first."""
+        compiled = await compiled_set(info.context, self.row.town_id, self.row.version)
+        return [EffectiveRule(effective=rule) for rule in compiled.override_set.effective_rules()]
+
+    @field
+    async def change_detection(self, info: Info) -> ChangeDetection | None:
+        """Against the version before, over the beads as they stood when it came into force; null for version 1."""
+        return await detection_of(info.context, self.row)
+
+    @field
+    async def model_spread(self, info: Info) -> list[ModelCount]:
+        """Active beads by model, as they stood when it came into force; the most used model first."""
+        return await spread_of(info.context, self.row)
+
+
+async def override_set_of(context: Context, town_id: str, version: int) -> OverrideSet:
+    """A version that is known to exist."""
+    row = await context.loaders.override_set.load((town_id, version))
+    if row is None:
+        raise LookupError(f"override set {version} of town {town_id} is not stored")
+    return OverrideSet(row=row)
+
+
+async def profile_of(context: Context, owner: str, name: str) -> Profile:
+    """A profile that is known to exist."""
+    row = await context.loaders.profile.load((owner, name))
+    if row is None:
+        raise LookupError(f"profile {name} of {owner} is not stored")
+    return Profile(row=row)
+
+
+async def profile_version_of(context: Context, owner: str, name: str, version: int) -> ProfileVersion:
+    """A profile version that is known to exist."""
+    row = await context.loaders.profile_version.load((owner, name, version))
+    if row is None:
+        raise LookupError(f"version {version} of profile {name} of {owner} is not stored")
+    return ProfileVersion(row=row)
+
+
+@strawberry.type
+class PolicyQuery:
+    @field
+    async def profile(self, info: Info, name: str, town_id: strawberry.ID | None = None) -> Profile | None:
+        """A central profile, or one of the town's own."""
+        if is_own(name) and town_id is None:
+            return None
+        row = await info.context.loaders.profile.load((profile_owner(town_id or "", name), name))
+        return None if row is None else Profile(row=row)
+
+    @field
+    async def profiles(self, info: Info, town_id: strawberry.ID | None = None) -> list[Profile]:
+        """Central profiles, and those of the town where one is named."""
+        owners = [CENTRAL_CHAIN]
+        if town_id is not None:
+            if await info.context.loaders.town.load(town_id) is None:
+                raise Refused(NotFound(kind="town", name=town_id, path=("townId",)))
+            owners.append(town_id)
+        async with info.context.store.read() as session:
+            return [Profile(row=row) for row in await policies.profiles_of(session, owners)]
+
+    @field
+    def labels(self) -> list[LabelInfo]:
+        """The label catalogue, in order of precedence."""
+        return [
+            LabelInfo(name=Label(label.name), description=label.description, precedence=label.precedence)
+            for label in LABELS
+        ]
+
+    @field
+    async def models(self, info: Info, include_deprecated: bool = False) -> list[Model]:  # noqa: FBT001, FBT002  # a GraphQL argument
+        """The model catalogue, by id."""
+        async with info.context.store.read() as session:
+            rows = await policies.models(session, include_deprecated=include_deprecated)
+        return [Model(row=row) for row in rows]

@@ -1,0 +1,123 @@
+"""Refusals and failures in their shape on the wire: `userErrors` in payloads, `extensions.code` in GraphQL errors."""
+
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, ParamSpec, Protocol, TypeVar
+
+import strawberry
+import structlog
+from graphql import GraphQLError, GraphQLSyntaxError
+from graphql.language import ValueNode
+
+from api.schema.context import Info
+from api.schema.fields import field
+from models.domain.errors import Code, Problem, Refused, VersionConflict
+from models.store.unit import StorageUnavailableError
+
+_LOG: Final = structlog.get_logger("townclerk.graphql")
+
+strawberry.enum(Code, name="UserErrorCode", description="Refusals that a caller can mend.")
+
+
+@strawberry.type(description="A refusal that the caller can mend.")
+class UserError:
+    problem: strawberry.Private[Problem]
+
+    @field
+    def code(self) -> Code:
+        return self.problem.code
+
+    @field
+    def message(self) -> str:
+        """What is wrong and how to mend it, in one sentence for people."""
+        return self.problem.message
+
+    @field
+    def path(self) -> list[str]:
+        """Where in the input it lies: ["draft", "overrides", "2", "label"]."""
+        return list(self.problem.path)
+
+
+def user_errors(refused: Refused) -> list[UserError]:
+    return [UserError(problem=problem) for problem in refused.problems]
+
+
+def current_version(refused: Refused) -> int | None:
+    """The version in force, where the refusal is that another one was expected."""
+    for problem in refused.problems:
+        if isinstance(problem, VersionConflict):
+            return problem.current
+    return None
+
+
+class Payload(Protocol):
+    """A mutation's answer, which can be made of a refusal alone."""
+
+    @classmethod
+    def refused(cls, refused: Refused) -> Any: ...
+
+
+A = ParamSpec("A")
+P = TypeVar("P", bound=Payload)
+
+
+def answers(payload: type[P]) -> Callable[[Callable[A, Awaitable[P]]], Callable[A, Awaitable[P]]]:
+    """Make a mutation's resolver answer refusals as data, and let later fields of the request read what it wrote."""
+
+    def wrap(resolver: Callable[A, Awaitable[P]]) -> Callable[A, Awaitable[P]]:
+        @functools.wraps(resolver)
+        async def answered(*args: A.args, **kwargs: A.kwargs) -> P:
+            info: Info = kwargs["info"]  # type: ignore[assignment]  # Strawberry passes it by name
+            try:
+                return await resolver(*args, **kwargs)
+            except Refused as refused:
+                answer: P = payload.refused(refused)
+                return answer
+            finally:
+                info.context.read_anew()
+
+        return answered
+
+    return wrap
+
+
+def present(error: GraphQLError, request_id: str) -> dict[str, Any]:
+    """A GraphQL error as the caller sees it: always with a code, never with what went on inside."""
+    shown: dict[str, Any] = dict(error.formatted)
+    shown["extensions"] = dict(error.extensions or {}) | _extensions(error)
+    cause = error.original_error
+    if isinstance(cause, Refused):
+        shown["message"] = " ".join(problem.message for problem in cause.problems)
+    elif isinstance(cause, StorageUnavailableError):
+        shown["message"] = "The database can't be reached or has no room; nothing was written. Try again later."
+    elif cause is not None and not isinstance(cause, GraphQLError):
+        shown["message"] = f"Something went wrong on the server; report the request id {request_id}."
+        shown["extensions"]["requestId"] = request_id
+        _LOG.error("internal error", path=error.path, exc_info=cause)
+    return shown
+
+
+def _extensions(error: GraphQLError) -> dict[str, Any]:
+    cause = error.original_error
+    if isinstance(cause, Refused):
+        problems = [
+            {"code": problem.code.value, "message": problem.message, "path": list(problem.path)}
+            for problem in cause.problems
+        ]
+        return {"code": problems[0]["code"], "path": problems[0]["path"], "problems": problems}
+    if isinstance(cause, StorageUnavailableError):
+        return {"code": "STORAGE_UNAVAILABLE"}
+    if cause is not None and not isinstance(cause, GraphQLError):
+        return {"code": "INTERNAL_ERROR"}
+    if error.extensions and "code" in error.extensions:
+        return {}
+    if isinstance(error, GraphQLSyntaxError):
+        return {"code": "GRAPHQL_PARSE_FAILED"}
+    return {"code": Code.INVALID_INPUT.value if _is_about_a_value(error) else "GRAPHQL_VALIDATION_FAILED"}
+
+
+def _is_about_a_value(error: GraphQLError) -> bool:
+    """Whether an error is about a value in the document or among the variables, rather than about the document."""
+    nodes = error.nodes or ()
+    kinds = {"object_field", "variable_definition"}
+    return any(isinstance(node, ValueNode) or node.kind in kinds for node in nodes)

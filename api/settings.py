@@ -1,0 +1,24 @@
+"""Settings, from the environment. Each stands in the README with its default."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """All begin with ``TOWNCLERK_`` in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="TOWNCLERK_", frozen=True)
+
+    database_url: str = Field(
+        default="sqlite:///townclerk.db", description="`sqlite:///FILE` or `postgresql://user@host/db`."
+    )
+    database_pool_size: int = Field(
+        default=5, ge=1, le=100, description="Connections a process keeps for reads; on PostgreSQL as many for writes."
+    )
+    max_body_bytes: int = Field(default=2_000_000, ge=1_000, description="Longest request body, in bytes.")
+    table_cache_size: int = Field(default=4096, ge=1, description="Compiled tables a process keeps.")
+    rollout_interval_seconds: float = Field(
+        default=30.0, gt=0, description="How often a process looks for rollouts that another one left unfinished."
+    )
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="What is logged.")
+    dev: bool = Field(default=False, description="Dev mode; `serve --dev` sets it.")

@@ -1,0 +1,114 @@
+"""Audit entries: what is recorded of a change, in which bytes, and how entries are chained.
+
+One chain per town and one for what is central. An entry's hash covers the previous entry's hash and the entry's
+canonical bytes; exactly those bytes are stored, so that nothing has to be rebuilt in order to check them.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+
+from models.domain.canonical import canonical_bytes
+from models.domain.vocabulary import Actor
+
+CENTRAL_CHAIN: Final = "@central"  # no town id begins with an @
+GENESIS: Final = "0" * 64
+SCHEMA_VERSION: Final = 1
+_DOMAIN_TAG: Final = b"townclerk-audit-v1\n"
+
+
+class AuditAction(StrEnum):
+    """The closed list of what can happen."""
+
+    TOWN_CREATED = "town_created"
+    TOWN_IMPORTED = "town_imported"
+    RIG_REGISTERED = "rig_registered"
+    RIG_REMOVED = "rig_removed"
+    BEADS_SYNCED = "beads_synced"
+    OVERRIDE_SET_PUBLISHED = "override_set_published"
+    PROFILE_SELECTED = "profile_selected"
+    OVERRIDE_SET_REVERTED = "override_set_reverted"
+    PROFILE_VERSION_ADOPTED = "profile_version_adopted"
+    MAYOR_OBSERVED = "mayor_observed"
+    PROFILE_VERSION_PUBLISHED = "profile_version_published"
+    MODELS_REGISTERED = "models_registered"
+    MODEL_DEPRECATED = "model_deprecated"
+
+
+class TargetType(StrEnum):
+    """The kind of thing that an entry tells of; its id is the glossary's."""
+
+    TOWN = "town"
+    RIG = "rig"
+    BEADS = "beads"
+    OVERRIDE_SET = "override_set"
+    MAYOR = "mayor"
+    PROFILE = "profile"
+    MODELS = "models"
+    MODEL = "model"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What happened, without who, when and where in the chain. Before and after hold values of `canonical` only."""
+
+    action: AuditAction
+    target_type: TargetType
+    target_id: str
+    reason: str | None = None
+    version_before: int | None = None
+    version_after: int | None = None
+    before: Mapping[str, object] | None = None
+    after: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One link of a chain."""
+
+    chain: str
+    sequence: int
+    occurred_at: datetime
+    actor: Actor
+    credential_id: str | None
+    request_id: str
+    change: Change
+    previous_hash: str
+
+    def canonical(self) -> bytes:
+        """The bytes that are stored and hashed."""
+        change = self.change
+        return canonical_bytes(
+            {
+                "schema": SCHEMA_VERSION,
+                "chain": self.chain,
+                "sequence": self.sequence,
+                "occurredAt": instant_text(self.occurred_at),
+                "actor": self.actor.actor_id,
+                "onBehalfOf": self.actor.on_behalf_of,
+                "credential": self.credential_id,
+                "requestId": self.request_id,
+                "action": change.action.name,
+                "targetType": change.target_type.value,
+                "targetId": change.target_id,
+                "versionBefore": change.version_before,
+                "versionAfter": change.version_after,
+                "before": change.before,
+                "after": change.after,
+                "reason": change.reason,
+                "previousHash": self.previous_hash,
+            }
+        )
+
+
+def entry_hash(previous_hash: str, canonical: bytes) -> str:
+    """Hex SHA-256 over a domain tag, the previous hash (32 bytes) and the entry's canonical bytes."""
+    return hashlib.sha256(_DOMAIN_TAG + bytes.fromhex(previous_hash) + canonical).hexdigest()
+
+
+def instant_text(instant: datetime) -> str:
+    """An instant as Townclerk writes it: UTC, always six digits of a second, ``2026-11-23T06:11:38.000000Z``."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

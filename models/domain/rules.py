@@ -1,0 +1,198 @@
+"""Rule keys and rules: what may be written down, how it is spelt, and how specific it is.
+
+A rule maps a key ``(role?, label?, rig?)`` to a model. Nonsense can't be built: the constructors refuse it with
+typed problems whose paths name the field (``label``, ``rigId``, ``model``).
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from models.domain.errors import (
+    DuplicateRule,
+    InvalidModel,
+    LabelNeedsRole,
+    MayorIsTownLevel,
+    Problem,
+    ProfileKnowsNoRigs,
+    Refused,
+    UnknownLabel,
+    UnknownModel,
+    UnknownRig,
+    refuse_if_any,
+)
+from models.domain.vocabulary import PRECEDENCE, Role, is_id, is_model_id
+
+ROLE_ORDER: Final[Mapping[Role | None, int]] = {Role.MAYOR: 0, Role.POLECAT: 1, Role.REFINERY: 2, None: 3}
+ROLE_TITLE: Final[Mapping[Role | None, str]] = {
+    Role.MAYOR: "Mayor",
+    Role.POLECAT: "Polecat",
+    Role.REFINERY: "Refinery",
+    None: "Any role",
+}
+
+SortKey = tuple[int, int, int, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleKey:
+    """What a rule applies to. Absent parts match anything.
+
+    Raises `Refused` for what can never be a key: a label that no catalogue lists or that stands without a role,
+    a mayor rule with a label or a rig, a rig id that is none.
+    """
+
+    role: Role | None = None
+    label: str | None = None
+    rig_id: str | None = None
+
+    def __post_init__(self) -> None:
+        problems: list[Problem] = []
+        if self.label is not None:
+            if self.label not in PRECEDENCE:
+                problems.append(UnknownLabel(label=self.label))
+            if self.role is None:
+                problems.append(LabelNeedsRole(label=self.label))
+            if self.role is Role.MAYOR:
+                problems.append(MayorIsTownLevel(path=("label",)))
+        if self.rig_id is not None:
+            if not is_id(self.rig_id):
+                problems.append(UnknownRig(rig_id=self.rig_id))
+            if self.role is Role.MAYOR:
+                problems.append(MayorIsTownLevel(path=("rigId",)))
+        refuse_if_any(problems)
+
+    @cached_property
+    def specificity(self) -> int:
+        """4 for a role, 2 for a label, 1 for a rig: 0 (``*``) to 7. The higher one decides."""
+        return 4 * (self.role is not None) + 2 * (self.label is not None) + (self.rig_id is not None)
+
+    @cached_property
+    def spelling(self) -> str:
+        """The key in writing: ``polecat[gt:pr-fixup]@rig-1``, ``refinery``, ``*@rig-1``, ``*``."""
+        label = f"[{self.label}]" if self.label is not None else ""
+        rig = f"@{self.rig_id}" if self.rig_id is not None else ""
+        return f"{self.role or '*'}{label}{rig}"
+
+    @cached_property
+    def title(self) -> str:
+        """The key for people: ``Polecat — label: gt:pr-fixup, rig: web``."""
+        if self.role is Role.MAYOR:
+            return ROLE_TITLE[Role.MAYOR]
+        parts = []
+        if self.label is not None:
+            parts.append(f"label: {self.label}")
+        if self.rig_id is not None:
+            parts.append(f"rig: {self.rig_id}")
+        who = ROLE_TITLE[self.role]
+        return f"{who} — {', '.join(parts)}" if parts else f"{who} (default)"
+
+    @cached_property
+    def sort_key(self) -> SortKey:
+        """Most specific first; then mayor, polecat, refinery, any; then label precedence; then rig id."""
+        label = PRECEDENCE[self.label] if self.label is not None else -1
+        return (-self.specificity, ROLE_ORDER[self.role], label, self.rig_id or "")
+
+    @property
+    def lookup(self) -> tuple[Role | None, str | None, str | None]:
+        return (self.role, self.label, self.rig_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A key and the model it maps to. Raises `Refused` where the model id is not well formed."""
+
+    key: RuleKey
+    model: str
+
+    def __post_init__(self) -> None:
+        if not is_model_id(self.model):
+            raise Refused(InvalidModel(model=self.model))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftKey:
+    """A key as someone typed it: nothing about it is known to be right yet."""
+
+    role: Role | None = None
+    label: str | None = None
+    rig_id: str | None = None
+
+    def key(self) -> RuleKey:
+        """The key, if it is legal. Raises `Refused`."""
+        return RuleKey(role=self.role, label=self.label, rig_id=self.rig_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftRule(DraftKey):
+    """A rule as someone typed it."""
+
+    model: str
+
+
+def ordered(rules: Sequence[Rule]) -> tuple[Rule, ...]:
+    return tuple(sorted(rules, key=lambda rule: rule.key.sort_key))
+
+
+def check_profile_rules(drafts: Sequence[DraftRule], *, models: Collection[str]) -> tuple[Rule, ...]:
+    """The rules of a profile, most specific first. Raises `Refused` with every problem, not just the first.
+
+    `models` are the registered model ids. Paths begin with the rule's index.
+    """
+    problems: list[Problem] = [
+        ProfileKnowsNoRigs(path=(str(index), "rigId")) for index, draft in enumerate(drafts) if draft.rig_id is not None
+    ]
+    bare = [DraftRule(role=draft.role, label=draft.label, model=draft.model) for draft in drafts]
+    rules = _check(bare, models=models, rigs=(), carried={}, problems=problems)
+    refuse_if_any(problems)
+    return rules
+
+
+def check_override_rules(
+    drafts: Sequence[DraftRule], *, models: Collection[str], rigs: Collection[str], carried: Mapping[RuleKey, str]
+) -> tuple[Rule, ...]:
+    """The override rules of a town, most specific first. Raises `Refused` with every problem, not just the first.
+
+    `rigs` are the town's rigs that are there now; `carried` are key and model of overrides that were legal when they
+    were set and are merely kept, so that a rig's removal does not stand in the way of an unrelated change.
+    """
+    problems: list[Problem] = []
+    rules = _check(drafts, models=models, rigs=rigs, carried=carried, problems=problems)
+    refuse_if_any(problems)
+    return rules
+
+
+def _check(
+    drafts: Sequence[DraftRule],
+    *,
+    models: Collection[str],
+    rigs: Collection[str],
+    carried: Mapping[RuleKey, str],
+    problems: list[Problem],
+) -> tuple[Rule, ...]:
+    rules: dict[RuleKey, Rule] = {}
+    for index, draft in enumerate(drafts):
+        problems.extend(problem.under(index) for problem in model_problems(draft.model, models=models))
+        try:
+            key = draft.key()
+        except Refused as refused:
+            problems.extend(problem.under(index) for problem in refused.problems)
+            continue
+        if key in rules:
+            problems.append(DuplicateRule(key=key.spelling, path=(str(index),)))
+            continue
+        if key.rig_id is not None and key.rig_id not in rigs and carried.get(key) != draft.model:
+            problems.append(UnknownRig(rig_id=key.rig_id, path=(str(index), "rigId")))
+        if is_model_id(draft.model):
+            rules[key] = Rule(key=key, model=draft.model)
+    return ordered(tuple(rules.values()))
+
+
+def model_problems(model: str, *, models: Collection[str], path: tuple[str, ...] = ("model",)) -> list[Problem]:
+    """What is wrong with `model` as a choice: not well formed, or not among the registered `models`."""
+    if not is_model_id(model):
+        return [InvalidModel(model=model, path=path)]
+    if model not in models:
+        return [UnknownModel(model=model, path=path)]
+    return []

@@ -1,0 +1,56 @@
+"""The record of changes: `record` is the only writer of audit entries, and ends each write to a chain."""
+
+from dataclasses import dataclass
+
+from models.domain.audit import Change, Entry, entry_hash
+from models.domain.vocabulary import Actor
+from models.store.access import ActorRow
+from models.store.audit import AuditEntryRow
+from models.store.heads import Head, move_head
+from models.store.unit import WriteUnit
+from models.store.upsert import insert_unless_there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """On whose account a request runs. `display_name` is for people and never enters the record."""
+
+    actor: Actor
+    display_name: str
+    credential_id: str | None
+    request_id: str
+
+
+async def record(unit: WriteUnit, head: Head, caller: Caller, change: Change) -> None:
+    """Write the entry for `change`, then store the head it was made under."""
+    from_sequence = head.audit_sequence
+    entry = Entry(
+        chain=head.chain,
+        sequence=from_sequence + 1,
+        occurred_at=head.instant,
+        actor=caller.actor,
+        credential_id=caller.credential_id,
+        request_id=caller.request_id,
+        change=change,
+        previous_hash=head.audit_hash,
+    )
+    canonical = entry.canonical()
+    head.audit_sequence = entry.sequence
+    head.audit_hash = entry_hash(entry.previous_hash, canonical)
+    unit.session.add(
+        AuditEntryRow(
+            chain=entry.chain,
+            sequence=entry.sequence,
+            occurred_at=entry.occurred_at,
+            action=change.action,
+            actor_id=caller.actor.actor_id,
+            target_type=change.target_type,
+            target_id=change.target_id,
+            request_id=caller.request_id,
+            canonical=canonical,
+            hash=head.audit_hash,
+        )
+    )
+    await unit.session.flush()
+    await insert_unless_there(unit.session, ActorRow(actor_id=caller.actor.actor_id, display_name=caller.display_name))
+    await move_head(unit.session, head, from_sequence=from_sequence)

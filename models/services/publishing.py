@@ -1,0 +1,195 @@
+"""Publishing: a town's next override set, with its audit entry and its restart signal, in one transaction."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+
+from models.domain import checks
+from models.domain.audit import AuditAction, Change, TargetType
+from models.domain.errors import NoChange, Path, Problem, Refused, refuse_if_any
+from models.domain.overrides import Choice, OverrideSet, next_set
+from models.domain.resolution import compile_table
+from models.domain.rules import DraftKey, DraftRule
+from models.domain.vocabulary import OverrideSetCause
+from models.services.decisions import Desk, Draft
+from models.services.heads import lock_town
+from models.services.history import Caller, record
+from models.services.idempotency import Attempt, Outcome, once
+from models.services.mayor import move_desired
+from models.services.profiles import profile_owner
+from models.store import mapping
+from models.store.heads import Head
+from models.store.tables import CompiledSet
+from models.store.unit import Store, WriteUnit
+
+_ACTIONS = {
+    OverrideSetCause.PUBLISHED: AuditAction.OVERRIDE_SET_PUBLISHED,
+    OverrideSetCause.PROFILE_SELECTED: AuditAction.PROFILE_SELECTED,
+    OverrideSetCause.REVERTED: AuditAction.OVERRIDE_SET_REVERTED,
+    OverrideSetCause.PROFILE_UPDATED: AuditAction.PROFILE_VERSION_ADOPTED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """What every publish says besides what it wants: where, on which base, and why."""
+
+    town_id: str
+    expected_version: int
+    reason: str
+    idempotency_key: str | None = None
+
+    def problems(self) -> list[Problem]:
+        return [
+            *checks.version_problems(self.expected_version, "expectedVersion"),
+            *checks.reason_problems(self.reason),
+            *checks.key_problems(self.idempotency_key),
+        ]
+
+
+async def publish_override_set(store: Store, caller: Caller, publication: Publication, draft: Draft) -> Outcome:
+    """Publish `draft` laid over the current set.
+
+    Like all publishes, gives the version made and raises `Refused`: with every problem of the draft, with
+    `VERSION_CONFLICT` where the base moved, with `NO_CHANGE` where the next set would say what the current one says.
+    """
+    return await _publish(
+        store,
+        caller,
+        publication,
+        Attempt(operation="publishOverrideSet", key=publication.idempotency_key, body=asdict(draft)),
+        lambda desk: desk.from_draft(draft),
+        subject=("draft",),
+    )
+
+
+async def select_profile(store: Store, caller: Caller, publication: Publication, profile: str) -> Outcome:
+    """Follow another profile, or the latest version of the same one."""
+    return await _publish(
+        store,
+        caller,
+        publication,
+        Attempt(operation="selectProfile", key=publication.idempotency_key, body={"profile": profile}),
+        lambda desk: desk.with_profile(profile),
+        cause=OverrideSetCause.PROFILE_SELECTED,
+        subject=("profile",),
+    )
+
+
+async def set_override(store: Store, caller: Caller, publication: Publication, rule: DraftRule) -> Outcome:
+    """Add an override, change its model, or renew it where it is stale."""
+    return await _publish(
+        store,
+        caller,
+        publication,
+        Attempt(operation="setOverride", key=publication.idempotency_key, body=asdict(rule)),
+        lambda desk: desk.with_override(rule),
+        subject=("override",),
+    )
+
+
+async def remove_override(store: Store, caller: Caller, publication: Publication, key: DraftKey) -> Outcome:
+    """Remove the override with that key. Raises `Refused` with `NOT_FOUND` where there is none."""
+
+    async def decide(desk: Desk) -> Choice:
+        return desk.without_override(key)
+
+    attempt = Attempt(operation="removeOverride", key=publication.idempotency_key, body=asdict(key))
+    return await _publish(store, caller, publication, attempt, decide)
+
+
+async def revert_override_set(store: Store, caller: Caller, publication: Publication, to_version: int) -> Outcome:
+    """Publish what an earlier version said, over the latest version of its profile."""
+    refuse_if_any(checks.version_problems(to_version, "toVersion"))
+    return await _publish(
+        store,
+        caller,
+        publication,
+        Attempt(operation="revertOverrideSet", key=publication.idempotency_key, body={"toVersion": to_version}),
+        lambda desk: desk.reverted(to_version),
+        cause=OverrideSetCause.REVERTED,
+        revert_of=to_version,
+        subject=("toVersion",),
+    )
+
+
+async def _publish(
+    store: Store,
+    caller: Caller,
+    publication: Publication,
+    attempt: Attempt,
+    decide: Callable[[Desk], Awaitable[Choice]],
+    *,
+    cause: OverrideSetCause = OverrideSetCause.PUBLISHED,
+    revert_of: int | None = None,
+    subject: Path = (),
+) -> Outcome:
+    refuse_if_any(publication.problems())
+    whole_body = {**attempt.body, "publication": asdict(publication)}
+
+    async def work(unit: WriteUnit) -> Outcome:
+        async def act() -> Outcome:
+            head = await lock_town(unit, publication.town_id, expected=publication.expected_version)
+            current = await store.tables.one(unit.session, head.chain, head.version)
+            desk = Desk(session=unit.session, tables=store.tables, current=current, locking=True)
+            choice = await decide(desk)
+            new = next_set(current.override_set, choice, at=head.instant, by=caller.actor)
+            if new.content_hash == current.override_set.content_hash and not choice.renewed:
+                raise Refused(NoChange(subject=f"Version {head.version}", path=subject))
+            installation = Installation(cause=cause, revert_of=revert_of, reason=publication.reason)
+            await install(unit, head, caller, current, new, installation)
+            return Outcome(subject=head.chain, version=new.version)
+
+        return await once(unit, caller, Attempt(operation=attempt.operation, key=attempt.key, body=whole_body), act)
+
+    return await store.write(work)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """Why a set comes into force."""
+
+    cause: OverrideSetCause
+    reason: str | None
+    revert_of: int | None = None
+
+
+async def install(
+    unit: WriteUnit, head: Head, caller: Caller, current: CompiledSet, new: OverrideSet, why: Installation
+) -> None:
+    """Bring `new` into force after `current` in the town whose head is locked: rows, signal, entry."""
+    await insert_set(unit, head, caller, new, why)
+    await move_desired(unit, head, current.table, compile_table(new))
+    change = Change(
+        action=_ACTIONS[why.cause],
+        target_type=TargetType.OVERRIDE_SET,
+        target_id=str(new.version),
+        reason=why.reason,
+        version_before=current.override_set.version,
+        version_after=new.version,
+        before=set_record(current.override_set),
+        after=set_record(new),
+    )
+    await record(unit, head, caller, change)
+
+
+async def insert_set(unit: WriteUnit, head: Head, caller: Caller, new: OverrideSet, why: Installation) -> None:
+    """Insert the rows of a set and point the head at it."""
+    row = mapping.override_set_row(
+        new,
+        profile_owner=profile_owner(new.town_id, new.profile.name),
+        cause=why.cause,
+        revert_of=why.revert_of,
+        reason=why.reason,
+        at=head.instant,
+        by=caller.actor,
+    )
+    unit.session.add(row)
+    await unit.session.flush()
+    unit.session.add_all(mapping.override_rows(new))
+    await unit.session.flush()
+    head.version = new.version
+
+
+def set_record(override_set: OverrideSet) -> dict[str, object]:
+    """An override set as audit entries tell of it."""
+    return {**override_set.content, "contentHash": override_set.content_hash}

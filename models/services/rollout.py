@@ -1,0 +1,186 @@
+"""Publishing profile versions, and bringing them to every town that follows the profile.
+
+The rollout is level-triggered. A town is due as long as its current set lies over an older version than the latest, so
+there is no record of progress to lose: whoever looks next carries on.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from models.domain import checks
+from models.domain.audit import CENTRAL_CHAIN, AuditAction, Change, TargetType
+from models.domain.errors import NoChange, Problem, Refused, UnknownProfile, VersionConflict, refuse_if_any
+from models.domain.overrides import Choice, next_set
+from models.domain.profiles import ProfileTable
+from models.domain.vocabulary import Actor, OverrideSetCause
+from models.services.heads import lock_central, lock_town
+from models.services.history import Caller, record
+from models.services.idempotency import Attempt, Outcome, once
+from models.services.profiles import ProfileDraft, check_profile_draft, insert_profile_version, profile_record
+from models.services.publishing import Installation, install
+from models.store.heads import Head
+from models.store.policies import ProfileRow, ProfileVersionRow
+from models.store.queries import history, policies
+from models.store.tables import profile_tables
+from models.store.unit import Store, WriteUnit
+
+BATCH: Final = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfilePublication:
+    """`expected_version` is the profile's latest as the writer saw it; 0 makes a new profile."""
+
+    draft: ProfileDraft
+    title: str | None
+    expected_version: int
+    reason: str
+    idempotency_key: str | None = None
+
+    def problems(self) -> list[Problem]:
+        return [
+            *self.draft.name_problems(),
+            *checks.version_problems(self.expected_version, "expectedVersion"),
+            *([] if self.title is None else checks.name_problems(self.title, "title")),
+            *checks.reason_problems(self.reason),
+            *checks.key_problems(self.idempotency_key),
+        ]
+
+
+async def publish_profile_version(store: Store, caller: Caller, publication: ProfilePublication) -> Outcome:
+    """Publish a profile's next version and bring it to all towns that follow it.
+
+    A town's own profile moves its town in the same transaction; a central one its towns right after, in batches.
+    Raises `Refused` with every problem, `VERSION_CONFLICT` or `NO_CHANGE`.
+    """
+    refuse_if_any(publication.problems())
+    draft = publication.draft
+    body = asdict(publication)
+    attempt = Attempt(operation="publishProfileVersion", key=publication.idempotency_key, body=body)
+
+    async def work(unit: WriteUnit) -> Outcome:
+        async def act() -> Outcome:
+            town_head = None if draft.town_id is None else await lock_town(unit, draft.town_id)
+            table = await _next_version(unit, caller, publication)
+            if town_head is not None:
+                await _adopt(unit, town_head, caller, draft.owner, table, publication.reason)
+            return Outcome(subject=draft.name, version=table.version)
+
+        return await once(unit, caller, attempt, act)
+
+    outcome = await store.write(work)
+    if draft.town_id is None:
+        await roll_out(store, draft.name)
+    return outcome
+
+
+async def _next_version(unit: WriteUnit, caller: Caller, publication: ProfilePublication) -> ProfileTable:
+    draft = publication.draft
+    head = await lock_central(unit)
+    profile = await policies.locked_profile(unit.session, draft.owner, draft.name, share=False)
+    latest = 0 if profile is None else profile.version
+    if publication.expected_version != latest:
+        if profile is None:
+            raise Refused(UnknownProfile(name=draft.name, path=("name",)))
+        raise Refused(VersionConflict(expected=publication.expected_version, current=latest))
+    table = await check_profile_draft(unit.session, draft, version=latest + 1)
+    before: dict[str, object] | None = None
+    if profile is None:
+        title = publication.title or draft.name.capitalize()
+        profile = ProfileRow(owner=draft.owner, name=draft.name, title=title, version=table.version)
+        unit.session.add(profile)
+    else:
+        key = (draft.owner, draft.name, latest)
+        earlier = (await profile_tables(unit.session, [key]))[key]
+        if earlier.content_hash == table.content_hash:
+            raise Refused(NoChange(subject=f"Version {latest}", path=("rules",)))
+        before = profile_record(draft.owner, profile.title, earlier)
+        profile.title = publication.title or profile.title
+        profile.version = table.version
+    await unit.session.flush()
+    await insert_profile_version(unit, head, caller, owner=draft.owner, table=table, reason=publication.reason)
+    change = Change(
+        action=AuditAction.PROFILE_VERSION_PUBLISHED,
+        target_type=TargetType.PROFILE,
+        target_id=draft.name if draft.town_id is None else f"{draft.town_id}/{draft.name}",
+        reason=publication.reason,
+        version_before=latest,
+        version_after=table.version,
+        before=before,
+        after=profile_record(draft.owner, profile.title, table),
+    )
+    await record(unit, head, caller, change)
+    return table
+
+
+async def roll_out(store: Store, name: str) -> None:
+    """Bring the latest version of a central profile to every town that is due, a batch a transaction.
+
+    Harmless to run at any time and in several processes at once: a town that is no longer due is passed over.
+    """
+    after = ""
+    while True:
+
+        async def work(unit: WriteUnit, after: str = after) -> str | None:
+            return await _roll_out_batch(unit, name, after)
+
+        last = await store.write(work)
+        if last is None:
+            if after == "":
+                return  # a whole pass found nothing due
+            last = ""
+        after = last
+
+
+async def roll_out_all(store: Store) -> None:
+    """Finish every rollout that was begun and not finished, by this process or another."""
+    async with store.read() as session:
+        profiles = await policies.profiles_of(session, [CENTRAL_CHAIN])
+        followers = await policies.followers(session, [(row.owner, row.name) for row in profiles])
+    for row in profiles:
+        if any(version < row.version for version in followers.get((row.owner, row.name), {})):
+            await roll_out(store, row.name)
+
+
+async def _roll_out_batch(unit: WriteUnit, name: str, after: str) -> str | None:
+    """Move the next due towns. Gives the last town's id, or None where none is due after `after`."""
+    profile = (await policies.profiles(unit.session, [(CENTRAL_CHAIN, name)]))[CENTRAL_CHAIN, name]
+    due = await policies.following(
+        unit.session, CENTRAL_CHAIN, name, older_than=profile.version, after=after, limit=BATCH
+    )
+    if not due:
+        return None
+    key = (CENTRAL_CHAIN, name, profile.version)
+    version = (await policies.profile_versions(unit.session, [key]))[key]
+    table = (await profile_tables(unit.session, [key]))[key]
+    publisher = await _publisher(unit, version)
+    for town_id, _ in due:
+        head = await lock_town(unit, town_id)
+        await _adopt(unit, head, publisher, CENTRAL_CHAIN, table, version.reason)
+    return due[-1][0]
+
+
+async def _publisher(unit: WriteUnit, version: ProfileVersionRow) -> Caller:
+    """Whoever published a version, as the caller on whose account its rollout runs."""
+    actor = (await history.actors(unit.session, [version.actor_id])).get(version.actor_id)
+    return Caller(
+        actor=Actor(actor_id=version.actor_id, on_behalf_of=version.on_behalf_of),
+        display_name=version.actor_id if actor is None else actor.display_name,
+        credential_id=version.credential_id,
+        request_id=version.request_id,
+    )
+
+
+async def _adopt(
+    unit: WriteUnit, head: Head, caller: Caller, owner: str, table: ProfileTable, reason: str | None
+) -> None:
+    """Lay the locked town's current set over the profile version `table`, unless it lies elsewhere or there already."""
+    current = await unit.store.tables.one(unit.session, head.chain, head.version)
+    then = current.override_set
+    follows = current.profile_owner == owner and then.profile.name == table.name
+    if not follows or then.profile.version >= table.version:
+        return
+    choice = Choice(profile=table, honor_bead_models=then.honor_bead_models, rules=then.rules)
+    new = next_set(then, choice, at=head.instant, by=caller.actor)
+    why = Installation(cause=OverrideSetCause.PROFILE_UPDATED, reason=reason)
+    await install(unit, head, caller, current, new, why)

@@ -1,0 +1,104 @@
+"""Engines from a URL: SQLite as it must be set up to lose nothing, PostgreSQL with snapshots for readers.
+
+Readers and writers have engines of their own. On SQLite a writer begins with ``BEGIN IMMEDIATE``, since the default
+deferred transaction loses updates in silence or fails with "database is locked" whatever the timeout.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+_SQLITE_PRAGMAS: Final = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA busy_timeout=5000",
+)
+# libpq's spelling of a parameter that users put into URLs -> asyncpg's
+_POSTGRESQL_PARAMETERS: Final = {"sslmode": "ssl", "connect_timeout": "timeout", "host": "host", "port": "port"}
+
+
+class UnusableDatabaseUrlError(ValueError):
+    """A database URL that names no database Townclerk can live in; the message says what would do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """The two ways into one database."""
+
+    url: URL
+    reader: AsyncEngine
+    writer: AsyncEngine
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.url.get_backend_name() == "sqlite"
+
+    async def dispose(self) -> None:
+        await self.reader.dispose()
+        await self.writer.dispose()
+
+
+def async_url(text: str) -> URL:
+    """`text` (``sqlite:///FILE`` or ``postgresql://...``) with the driver that Townclerk uses.
+
+    Raises `UnusableDatabaseUrlError`.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError) as error:
+        raise UnusableDatabaseUrlError("the database URL must read sqlite:///FILE or postgresql://...") from error
+    if url.drivername == "sqlite":
+        if url.database in {None, "", ":memory:"}:
+            raise UnusableDatabaseUrlError("SQLite needs a file: sqlite:///townclerk.db")
+        return url.set(drivername="sqlite+aiosqlite")
+    if url.drivername in {"postgresql", "postgres"}:
+        if unknown := url.query.keys() - _POSTGRESQL_PARAMETERS.keys():
+            raise UnusableDatabaseUrlError(f"the database URL has parameters that are not known: {sorted(unknown)}")
+        query = {_POSTGRESQL_PARAMETERS[name]: value for name, value in url.query.items()}
+        return url.set(drivername="postgresql+asyncpg", query=query)
+    raise UnusableDatabaseUrlError(f"no database of the kind {url.drivername!r}: sqlite or postgresql will do")
+
+
+def open_database(text: str, *, pool_size: int = 5) -> Database:
+    """Engines for the database at `text`. Nothing is connected yet. Raises `UnusableDatabaseUrlError`."""
+    url = async_url(text)
+    if url.get_backend_name() == "sqlite":
+        return _open_sqlite(url, pool_size)
+    options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_pre_ping": True}
+    return Database(
+        url=url,
+        reader=create_async_engine(
+            url, isolation_level="REPEATABLE READ", execution_options={"postgresql_readonly": True}, **options
+        ),
+        writer=create_async_engine(url, isolation_level="READ COMMITTED", **options),
+    )
+
+
+def _open_sqlite(url: URL, pool_size: int) -> Database:
+    reader = create_async_engine(url, pool_size=pool_size, max_overflow=0)
+    # One writer a process: waiting for its turn in the pool is fair and silent, waiting for SQLite's lock is neither.
+    writer = create_async_engine(url, pool_size=1, max_overflow=0)
+    _prepare(reader, begin="BEGIN", pragmas=(*_SQLITE_PRAGMAS, "PRAGMA query_only=ON"))
+    _prepare(writer, begin="BEGIN IMMEDIATE", pragmas=_SQLITE_PRAGMAS)
+    return Database(url=url, reader=reader, writer=writer)
+
+
+def _prepare(engine: AsyncEngine, *, begin: str, pragmas: tuple[str, ...]) -> None:
+    def on_connect(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # transactions are ours to begin
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(pragma)
+        cursor.close()
+
+    def on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine.sync_engine, "connect", on_connect)
+    event.listen(engine.sync_engine, "begin", on_begin)

@@ -1,0 +1,41 @@
+"""A JSON array of strings as a table, on both databases: for `IN` over any number of values with one parameter."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, bindparam, cast, select
+from sqlalchemy.dialects.postgresql import JSON
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+
+class _Texts(FunctionElement[str]):
+    inherit_cache = True
+    type = Text()
+
+
+@compiles(_Texts, "sqlite")
+def _sqlite(element: _Texts, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_Texts, "postgresql")
+def _postgresql(element: _Texts, compiler: SQLCompiler, **options: Any) -> str:
+    (argument,) = element.clauses
+    return f"json_array_elements_text({compiler.process(cast(argument, JSON), **options)})"
+
+
+def is_among(column: Any, texts: Iterable[str]) -> ColumnElement[bool]:
+    """Whether the column's value is one of `texts`."""
+    array = bindparam(None, json.dumps(list(texts)), type_=Text())
+    elements = _Texts(array).table_valued("value")
+    condition: ColumnElement[bool] = column.in_(select(elements.c.value))
+    return condition
+
+
+def holds_any(column: Any, texts: Iterable[str]) -> ColumnElement[bool]:
+    """Whether the JSON array in `column` holds one of `texts`."""
+    elements = _Texts(column).table_valued("value")
+    return select(elements.c.value).where(elements.c.value.in_(list(texts))).exists()

@@ -1,0 +1,185 @@
+"""Reads of towns, heads, rigs and beads, as they stand and as they stood."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, func, true
+from sqlalchemy.orm import aliased
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.domain.vocabulary import BeadStatus, BeadType, Role, is_id
+from models.store.paging import Page, Slice, fetch_page
+from models.store.queries.json_texts import holds_any, is_among
+from models.store.towns import BeadRevisionRow, BeadRow, HeadRow, RigRow, TownRow
+
+RigKey = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeadQuery:
+    """What beads to list. None does not narrow; `labels` are any of them, `roles` the effective ones."""
+
+    rig_id: str | None = None
+    types: Sequence[BeadType] | None = None
+    statuses: Sequence[BeadStatus] | None = None
+    labels: Sequence[str] | None = None
+    roles: Sequence[Role] | None = None
+    title_contains: str | None = None
+
+
+async def towns(session: AsyncSession, town_ids: Iterable[str]) -> dict[str, TownRow]:
+    query = select(TownRow).where(col(TownRow.town_id).in_(list(town_ids)))
+    return {row.town_id: row for row in await session.exec(query)}
+
+
+async def towns_page(session: AsyncSession, *, name_contains: str | None, wanted: Slice) -> Page[TownRow]:
+    query = select(TownRow)
+    if name_contains:
+        query = query.where(col(TownRow.search_name).contains(name_contains.casefold(), autoescape=True))
+    return await fetch_page(session, query, order=col(TownRow.town_id), wanted=wanted)
+
+
+async def heads(session: AsyncSession, chains: Iterable[str]) -> dict[str, HeadRow]:
+    query = select(HeadRow).where(col(HeadRow.chain).in_(list(chains)))
+    return {row.chain: row for row in await session.exec(query)}
+
+
+async def rigs(session: AsyncSession, keys: Iterable[RigKey]) -> dict[RigKey, RigRow]:
+    """The rigs of `keys` (town id, rig id), removed ones too."""
+    wanted = list(keys)
+    query = select(RigRow).where(
+        is_among(col(RigRow.town_id), {town_id for town_id, _ in wanted}),
+        is_among(col(RigRow.rig_id), {rig_id for _, rig_id in wanted}),
+    )
+    return {(row.town_id, row.rig_id): row for row in await session.exec(query)}
+
+
+async def rigs_of(session: AsyncSession, town_ids: Iterable[str]) -> dict[str, list[RigRow]]:
+    """All rigs of each town, removed ones too, by rig id."""
+    query = select(RigRow).where(col(RigRow.town_id).in_(list(town_ids))).order_by(col(RigRow.rig_id))
+    by_town: dict[str, list[RigRow]] = {}
+    for row in await session.exec(query):
+        by_town.setdefault(row.town_id, []).append(row)
+    return by_town
+
+
+async def beads(session: AsyncSession, bead_ids: Iterable[str]) -> dict[str, BeadRow]:
+    query = select(BeadRow).where(is_among(col(BeadRow.bead_id), bead_ids))
+    return {row.bead_id: row for row in await session.exec(query)}
+
+
+async def standings(session: AsyncSession, bead_ids: Iterable[str]) -> dict[str, tuple[BeadRow, int]]:
+    """Each bead with the version in force in its town, from one statement: the two never belie each other."""
+    query = (
+        select(BeadRow, col(HeadRow.version))
+        .join(HeadRow, col(HeadRow.chain) == col(BeadRow.town_id))
+        .where(col(BeadRow.bead_id).in_([bead_id for bead_id in bead_ids if is_id(bead_id)]))
+    )
+    return {row.bead_id: (row, version) for row, version in await session.exec(query)}
+
+
+async def beads_page(session: AsyncSession, town_id: str, wanted_beads: BeadQuery, wanted: Slice) -> Page[BeadRow]:
+    query = select(BeadRow).where(BeadRow.town_id == town_id, *_conditions(wanted_beads))
+    return await fetch_page(session, query, order=col(BeadRow.bead_id), wanted=wanted)
+
+
+def _conditions(query: BeadQuery) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if query.rig_id is not None:
+        found.append(col(BeadRow.rig_id) == query.rig_id)
+    if query.types is not None:
+        found.append(col(BeadRow.type).in_(query.types))
+    if query.statuses is not None:
+        found.append(col(BeadRow.status).in_(query.statuses))
+    if query.roles is not None:
+        found.append(col(BeadRow.effective_role).in_(query.roles))
+    if query.labels is not None:
+        found.append(holds_any(col(BeadRow.labels), query.labels))
+    if query.title_contains:
+        found.append(col(BeadRow.search_title).contains(query.title_contains.casefold(), autoescape=True))
+    return found
+
+
+async def revisions_page(session: AsyncSession, town_id: str, bead_id: str, wanted: Slice) -> Page[BeadRevisionRow]:
+    query = select(BeadRevisionRow).where(BeadRevisionRow.town_id == town_id, BeadRevisionRow.bead_id == bead_id)
+    return await fetch_page(session, query, order=col(BeadRevisionRow.revision), wanted=wanted, descending=True)
+
+
+def _in_force_at(at: datetime) -> ColumnElement[bool]:
+    """That a revision is the one its bead had at an instant: it had begun, and the next one had not."""
+    later = aliased(BeadRevisionRow)
+    begun_later = (
+        select(col(later.revision))
+        .where(
+            col(later.town_id) == col(BeadRevisionRow.town_id),
+            col(later.bead_id) == col(BeadRevisionRow.bead_id),
+            col(later.revision) == col(BeadRevisionRow.revision) + 1,
+            col(later.at) <= at,
+        )
+        .exists()
+    )
+    return and_(col(BeadRevisionRow.at) <= at, ~begun_later)
+
+
+async def revisions_at(
+    session: AsyncSession, town_id: str, bead_ids: Iterable[str], at: datetime
+) -> dict[str, BeadRevisionRow]:
+    """The beads as they stood at an instant; those that did not exist yet are left out."""
+    query = select(BeadRevisionRow).where(
+        BeadRevisionRow.town_id == town_id,
+        is_among(col(BeadRevisionRow.bead_id), bead_ids),
+        _in_force_at(at),
+    )
+    return {row.bead_id: row for row in await session.exec(query)}
+
+
+async def states_at(
+    session: AsyncSession, keys: Iterable[tuple[str, str, datetime]]
+) -> dict[tuple[str, str, datetime], BeadRevisionRow]:
+    """Beads as they stood, for keys (town id, bead id, instant): a statement for each town and instant."""
+    wanted: dict[tuple[str, datetime], list[str]] = {}
+    for town_id, bead_id, at in keys:
+        wanted.setdefault((town_id, at), []).append(bead_id)
+    found = {}
+    for (town_id, at), bead_ids in wanted.items():
+        for bead_id, row in (await revisions_at(session, town_id, bead_ids, at)).items():
+            found[town_id, bead_id, at] = row
+    return found
+
+
+async def active_signatures(session: AsyncSession, town_id: str, at: datetime | None) -> dict[str, int]:
+    """How many active beads there are of each task signature: now (`at` None), or as they stood at an instant."""
+    table = BeadRow if at is None else BeadRevisionRow
+    query = (
+        select(col(table.signature), func.count())
+        .where(
+            col(table.town_id) == town_id,
+            col(table.active) == true(),
+            *(() if at is None else (_in_force_at(at),)),
+        )
+        .group_by(col(table.signature))
+        .order_by(col(table.signature))
+    )
+    return {signature: count for signature, count in await session.exec(query)}  # noqa: C416  # rows are no pairs
+
+
+async def active_beads_page(
+    session: AsyncSession, town_id: str, signatures: Iterable[str], at: datetime | None, wanted: Slice
+) -> Page[BeadRow | BeadRevisionRow]:
+    """The active beads with one of `signatures`, by bead id: now (`at` None), or as they stood at an instant."""
+    if at is None:
+        now = select(BeadRow).where(
+            BeadRow.town_id == town_id,
+            col(BeadRow.active) == true(),
+            is_among(col(BeadRow.signature), signatures),
+        )
+        return await fetch_page(session, now, order=col(BeadRow.bead_id), wanted=wanted)
+    then = select(BeadRevisionRow).where(
+        BeadRevisionRow.town_id == town_id,
+        col(BeadRevisionRow.active) == true(),
+        is_among(col(BeadRevisionRow.signature), signatures),
+        _in_force_at(at),
+    )
+    return await fetch_page(session, then, order=col(BeadRevisionRow.bead_id), wanted=wanted)
