@@ -20,7 +20,7 @@ from models.services.changes import ChangedBeads, Move, changed_beads
 from models.store import mapping
 from models.store.mayor import MayorSignalRow
 from models.store.policies import OverrideSetRow
-from models.store.queries import history, towns
+from models.store.queries import towns
 from models.store.towns import BeadRevisionRow, BeadRow
 
 if TYPE_CHECKING:
@@ -126,14 +126,12 @@ async def detection_of(context: Context, row: OverrideSetRow) -> ChangeDetection
         return None
     before = await compiled_set(context, row.town_id, row.version - 1)
     after = await compiled_set(context, row.town_id, row.version)
-    async with context.store.read() as session:
-        raised = await history.signal_raised_at(session, row.town_id, row.created_at)
-        signal_open = await history.signal_open_at(session, row.town_id, row.created_at)
+    signals = await context.loaders.signals_at.load((row.town_id, row.created_at))
     return ChangeDetection(
         move=Move(before=before.table, after=after.table, at=row.created_at),
         list_name=filter_name("changed beads", row.town_id, row.version),
-        restart_required=signal_open,
-        raised=raised,
+        restart_required=signals is not None and signals.any_open,
+        raised=None if signals is None else signals.raised,
     )
 
 

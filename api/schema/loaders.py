@@ -9,9 +9,9 @@ from strawberry.dataloader import DataLoader
 from models.domain.profiles import ProfileTable
 from models.domain.vocabulary import is_storable
 from models.store.access import ActorRow
-from models.store.policies import OverrideSetRow, ProfileRow, ProfileVersionRow
+from models.store.policies import ModelRow, OverrideSetRow, ProfileRow, ProfileVersionRow
 from models.store.queries import history, policies, towns
-from models.store.queries.history import MayorStanding
+from models.store.queries.history import MayorStanding, SignalsAt
 from models.store.tables import CompiledSet, profile_tables
 from models.store.towns import BeadRevisionRow, BeadRow, HeadRow, RigRow, TownRow
 from models.store.unit import Session, Store
@@ -61,4 +61,6 @@ class Loaders:
         self.profile_table: DataLoader[tuple[str, str, int], ProfileTable | None] = _by_key(store, profile_tables)
         self.followers: DataLoader[tuple[str, str], dict[int, int] | None] = _by_key(store, policies.followers)
         self.actor: DataLoader[str, ActorRow | None] = _by_key(store, history.actors)
+        self.signals_at: DataLoader[tuple[str, datetime], SignalsAt | None] = _by_key(store, history.signals_at)
+        self.model: DataLoader[str, ModelRow | None] = _by_key(store, policies.models_by_id)
         self.mayor: DataLoader[str, MayorStanding | None] = _by_key(store, history.mayors)

@@ -181,8 +181,8 @@ class Town(Node):
 
 async def warnings_of(context: Context, compiled: CompiledSet) -> list[ConfigWarning]:
     rigs = await context.loaders.rigs.load(compiled.override_set.town_id)
-    async with context.store.read() as session:
-        deprecated = await policies.deprecated_models(session)
+    models = await context.loaders.model.load_many(sorted(compiled.override_set.models))
+    deprecated = {row.model_id for row in models if row is not None and row.deprecated_at is not None}
     there = {row.rig_id for row in rigs or [] if row.removed_at is None}
     found = config_warnings(compiled.override_set, rigs=there, deprecated=deprecated)
     return [ConfigWarning(warning=warning) for warning in found]

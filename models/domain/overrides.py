@@ -69,6 +69,12 @@ class OverrideSet:
         return {override.rule.key: override.rule.model for override in self.overrides}
 
     @property
+    def models(self) -> frozenset[str]:
+        """Every model that a resolution under this set can name, but for the beads' own."""
+        rules = (row.rule.model for row in self.effective_rules())
+        return frozenset((self.profile.small_model, *rules))
+
+    @property
     def content(self) -> dict[str, object]:
         """What the set says, without when and by whom: the basis of `content_hash` and of audit entries."""
         return {

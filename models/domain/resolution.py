@@ -143,7 +143,7 @@ class Considered:
     outcome: RuleOutcome
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Table:
     """An override set compiled for resolving. Cacheable by (town, version) for ever: neither changes what it says."""
 

@@ -154,6 +154,7 @@ async def _roll_out_batch(unit: WriteUnit, name: str, after: str) -> str | None:
     version = (await policies.profile_versions(unit.session, [key]))[key]
     table = (await profile_tables(unit.session, [key]))[key]
     publisher = await _publisher(unit, version)
+    await unit.store.tables.get(unit.session, due)  # all at once what `_adopt` looks up one by one
     for town_id, _ in due:
         head = await lock_town(unit, town_id)
         await _adopt(unit, head, publisher, CENTRAL_CHAIN, table, version.reason)

@@ -31,20 +31,12 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WriteUnit:
-    """One transaction under way. What is handed to `after_commit` runs once it is durable, and only then."""
+    """One transaction under way, and the store it belongs to."""
 
     session: AsyncSession
     store: "Store"
-    _after_commit: list[Callable[[], None]] = field(default_factory=list)
-
-    def after_commit(self, hook: Callable[[], None]) -> None:
-        self._after_commit.append(hook)
-
-    def committed(self) -> None:
-        for hook in self._after_commit:
-            hook()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +84,9 @@ class Store:
 
     async def _write_once(self, work: Callable[[WriteUnit], Awaitable[T]]) -> T:
         async with AsyncSession(self.database.writer, expire_on_commit=False) as session:
-            unit = WriteUnit(session=session, store=self)
-            result = await work(unit)
+            result = await work(WriteUnit(session=session, store=self))
             await session.commit()
-        unit.committed()
-        return result
+            return result
 
     async def dispose(self) -> None:
         await self.database.dispose()

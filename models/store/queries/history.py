@@ -109,21 +109,31 @@ async def signals_page(session: AsyncSession, town_id: str, wanted: Slice) -> Pa
     return await fetch_page(session, query, order=col(MayorSignalRow.sequence), wanted=wanted, descending=True)
 
 
-async def signal_raised_at(session: AsyncSession, town_id: str, at: datetime) -> MayorSignalRow | None:
-    """The signal raised by the write of an instant, if it raised one."""
-    query = select(MayorSignalRow).where(MayorSignalRow.town_id == town_id, MayorSignalRow.raised_at == at)
-    return (await session.exec(query)).one_or_none()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalsAt:
+    """What the write of an instant left of a town's signals: the one it raised, and whether any was open after it."""
+
+    raised: MayorSignalRow | None
+    any_open: bool
 
 
-async def signal_open_at(session: AsyncSession, town_id: str, at: datetime) -> bool:
-    """Whether a signal was open once the write of an instant was done."""
-    query = (
-        select(col(MayorSignalRow.sequence))
-        .where(
+async def signals_at(
+    session: AsyncSession, keys: Iterable[tuple[str, datetime]]
+) -> dict[tuple[str, datetime], SignalsAt]:
+    """For keys (town id, instant of a write); a statement a town."""
+    instants: dict[str, list[datetime]] = {}
+    for town_id, at in keys:
+        instants.setdefault(town_id, []).append(at)
+    found = {}
+    for town_id, wanted in instants.items():
+        query = select(MayorSignalRow).where(
             MayorSignalRow.town_id == town_id,
-            col(MayorSignalRow.raised_at) <= at,
-            or_(col(MayorSignalRow.closed_at).is_(None), col(MayorSignalRow.closed_at) > at),
+            col(MayorSignalRow.raised_at) <= max(wanted),
+            or_(col(MayorSignalRow.closed_at).is_(None), col(MayorSignalRow.closed_at) > min(wanted)),
         )
-        .limit(1)
-    )
-    return (await session.exec(query)).one_or_none() is not None
+        rows = (await session.exec(query)).all()
+        for at in wanted:
+            open_then = [row for row in rows if row.raised_at <= at and (row.closed_at is None or row.closed_at > at)]
+            raised = next((row for row in open_then if row.raised_at == at), None)
+            found[town_id, at] = SignalsAt(raised=raised, any_open=bool(open_then))
+    return found

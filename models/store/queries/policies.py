@@ -45,11 +45,6 @@ async def models_by_id(session: AsyncSession, model_ids: Iterable[str]) -> dict[
     return {row.model_id: row for row in await session.exec(query)}
 
 
-async def deprecated_models(session: AsyncSession) -> frozenset[str]:
-    query = select(col(ModelRow.model_id)).where(col(ModelRow.deprecated_at).is_not(None))
-    return frozenset(await session.exec(query))
-
-
 async def profiles(session: AsyncSession, keys: Iterable[ProfileName]) -> dict[ProfileName, ProfileRow]:
     """The profiles of `keys` (owner, name)."""
     query = select(ProfileRow).where(_one_of(keys, col(ProfileRow.owner), col(ProfileRow.name)))

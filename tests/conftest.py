@@ -1,0 +1,62 @@
+"""Fixtures. Every test that asks for `api` runs on SQLite and on a real PostgreSQL."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.client import Api, serving
+from tests.databases import BACKENDS, Databases
+from tests.postgres import NoPostgresError
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    made = Databases(tmp_path_factory.mktemp("databases"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def backend(request: pytest.FixtureRequest, databases: Databases) -> str:
+    """Which kind of database. Without a PostgreSQL that can be started its half fails in CI and is loud elsewhere."""
+    kind: str = request.param
+    if kind == "postgresql":
+        try:
+            assert databases.server
+        except NoPostgresError as error:
+            if os.environ.get("CI") == "true":
+                raise
+            pytest.skip(f"the PostgreSQL half was not run: {error}")
+    return kind
+
+
+@pytest.fixture
+def database_url(backend: str, databases: Databases) -> str:
+    """A fresh database, migrated and seeded."""
+    return databases.fresh(backend)
+
+
+@pytest.fixture
+def api(database_url: str) -> Iterator[Api]:
+    """A Townclerk of its own, with nothing in it but what every database begins with."""
+    with serving(database_url) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared_api(backend: str, databases: Databases) -> Iterator[Api]:
+    """One Townclerk for a whole module: its tests make towns of their own and leave what is central alone."""
+    with serving(databases.fresh(backend)) as running:
+        yield running
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = [
+        report
+        for report in terminalreporter.stats.get("skipped", [])
+        if "the PostgreSQL half was not run" in str(report.longrepr)
+    ]
+    if skipped:
+        terminalreporter.section("WARNING", red=True, bold=True)
+        terminalreporter.line(f"{len(skipped)} tests did NOT run on PostgreSQL: no server binaries were found.")

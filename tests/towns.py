@@ -1,0 +1,44 @@
+"""Ready-made towns for tests."""
+
+import itertools
+from typing import Any
+
+from tests.client import Api
+
+OPUS = "anthropic/claude-opus-4.7"
+SONNET = "anthropic/claude-sonnet-4.6"
+HAIKU = "anthropic/claude-haiku-4.5"
+KILO = "kilo/kilo-auto/frontier"
+
+_NUMBERS = itertools.count(1)
+
+
+def make_town(api: Api, *, rigs: tuple[str, ...] = ("web", "api"), profile: str = "balanced") -> str:
+    """A new town with rigs; gives its id."""
+    town_id = f"town-{next(_NUMBERS)}"
+    api.done("createTown", townId=town_id, name=f"Town {town_id}", profile=profile)
+    for rig_id in rigs:
+        api.done("registerRig", townId=town_id, rigId=rig_id, name=rig_id.title())
+    return town_id
+
+
+def rule(model: str, role: str | None = None, label: str | None = None, rig: str | None = None) -> dict[str, Any]:
+    """A rule as an input."""
+    return {"role": role, "label": label, "rigId": rig, "model": model}
+
+
+def publish(api: Api, town_id: str, fields: str = "currentVersion", **draft: Any) -> dict[str, Any]:
+    """Publish a draft on the version in force; it has to take effect."""
+    return api.done(
+        "publishOverrideSet",
+        fields,
+        townId=town_id,
+        expectedVersion=api.version(town_id),
+        draft=draft,
+        reason="A test says so.",
+    )
+
+
+def sync(api: Api, town_id: str, *beads: dict[str, Any]) -> None:
+    """Sync beads, each given by what is not the default; a bead id has to be unique over all towns."""
+    api.done("syncBeads", townId=town_id, beads=list(beads))
