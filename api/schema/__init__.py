@@ -8,21 +8,24 @@ from strawberry.extensions import MaxTokensLimiter, ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
+from api.schema.bead import Bead, Rig
 from api.schema.history import AuditEntry, HistoryQuery
 from api.schema.mayor import MayorMutation
-from api.schema.policy import OverrideSet, PolicyQuery, Profile, ProfileVersion
+from api.schema.override_set import OverrideSet
 from api.schema.policy_mutations import PolicyMutation
 from api.schema.preview import PreviewQuery
+from api.schema.profile import CatalogueQuery, Profile, ProfileVersion
 from api.schema.scalars import SCALARS
-from api.schema.town import Bead, Rig, Town, TownQuery
+from api.schema.town import Town
 from api.schema.town_mutations import TownMutation
+from api.schema.town_queries import TownQuery
 
 _MAX_TOKENS: Final = 10_000
 _MAX_CACHED_DOCUMENTS: Final = 512
 
 
 @strawberry.type
-class Query(TownQuery, PolicyQuery, PreviewQuery, HistoryQuery):
+class Query(TownQuery, CatalogueQuery, PreviewQuery, HistoryQuery):
     pass
 
 

@@ -10,9 +10,7 @@ from api.schema.context import Context, Info
 from api.schema.fields import field
 from api.schema.mayor import MayorRestartSignal, ModelPair
 from api.schema.resolution import Resolution, compiled_set
-from api.schema.rules import RuleChange
 from api.schema.scalars import ModelId
-from models.domain.changes import RuleChange as DomainRuleChange
 from models.domain.changes import spread
 from models.domain.mayor import desired_pair
 from models.domain.resolution import resolve
@@ -24,7 +22,7 @@ from models.store.queries import towns
 from models.store.towns import BeadRevisionRow, BeadRow
 
 if TYPE_CHECKING:
-    from api.schema.town import Bead
+    from api.schema.bead import Bead
 
 
 @strawberry.type(description="A bead that resolves differently: another model, small model, matched key or source.")
@@ -33,8 +31,8 @@ class BeadChange:
     move: strawberry.Private[Move]
 
     @field
-    async def bead(self, info: Info) -> Annotated["Bead", strawberry.lazy("api.schema.town")]:
-        from api.schema.town import bead_of  # noqa: PLC0415  # the two modules name each other's types
+    async def bead(self, info: Info) -> Annotated["Bead", strawberry.lazy("api.schema.bead")]:
+        from api.schema.bead import bead_of  # noqa: PLC0415  # the two modules name each other's types
 
         return await bead_of(info.context, self.row.bead_id)
 
@@ -141,14 +139,3 @@ async def spread_of(context: Context, row: OverrideSetRow) -> list[ModelCount]:
         signatures = await towns.active_signatures(session, row.town_id, row.created_at)
     counts = spread(compiled.table, signatures)
     return [ModelCount(model=ModelId(model), beads=beads) for model, beads in counts.items()]
-
-
-def rule_change_list(changes: tuple[DomainRuleChange, ...]) -> list[RuleChange]:
-    return [
-        RuleChange(
-            key=change.key,
-            before=None if change.before is None else ModelId(change.before),
-            after=None if change.after is None else ModelId(change.after),
-        )
-        for change in changes
-    ]

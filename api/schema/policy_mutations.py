@@ -5,8 +5,9 @@ import strawberry
 from api.schema.changes import ChangeDetection, detection_of
 from api.schema.context import Context, Info
 from api.schema.fields import field, mutation
-from api.schema.policy import Model, OverrideSet, ProfileVersion, override_set_of, profile_version_of
+from api.schema.override_set import OverrideSet, override_set_of
 from api.schema.problems import UserError, answers, current_version, user_errors
+from api.schema.profile import Model, ProfileVersion, profile_version_of
 from api.schema.resolution import compiled_set
 from api.schema.rules import ConfigWarning, RuleInput
 from api.schema.town import warnings_of

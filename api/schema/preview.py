@@ -2,14 +2,14 @@
 
 import strawberry
 
-from api.schema.changes import ChangeDetection, rule_change_list
+from api.schema.changes import ChangeDetection
 from api.schema.connections import filter_name
 from api.schema.context import Info
 from api.schema.fields import field
 from api.schema.policy_mutations import OverrideSetDraft
 from api.schema.problems import UserError, user_errors
 from api.schema.resolution import Resolution, TaskInput, known_task
-from api.schema.rules import ConfigWarning, EffectiveRule, RuleChange, RuleInput
+from api.schema.rules import ConfigWarning, EffectiveRule, RuleChange, RuleInput, rule_change_list
 from api.schema.town import warnings_of
 from models.domain.errors import NotFound, Refused
 from models.domain.resolution import resolve

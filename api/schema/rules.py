@@ -7,6 +7,7 @@ import strawberry
 from api.schema.actors import Actor
 from api.schema.fields import field
 from api.schema.scalars import Label, ModelId
+from models.domain.changes import RuleChange as DomainRuleChange
 from models.domain.overrides import EffectiveRule as DomainEffectiveRule
 from models.domain.overrides import Override as DomainOverride
 from models.domain.overrides import RuleSource
@@ -138,3 +139,14 @@ class RuleInput:
 
     def draft(self) -> DraftRule:
         return DraftRule(role=self.role, label=self.label, rig_id=self.rig_id, model=self.model)
+
+
+def rule_change_list(changes: tuple[DomainRuleChange, ...]) -> list[RuleChange]:
+    return [
+        RuleChange(
+            key=change.key,
+            before=None if change.before is None else ModelId(change.before),
+            after=None if change.after is None else ModelId(change.after),
+        )
+        for change in changes
+    ]

@@ -3,10 +3,11 @@
 import strawberry
 from strawberry.scalars import JSON
 
+from api.schema.bead import Bead, Rig, bead_of
 from api.schema.context import Info
 from api.schema.fields import mutation
 from api.schema.problems import UserError, answers, user_errors
-from api.schema.town import Bead, Rig, Town, bead_of, town_of
+from api.schema.town import Town, town_of
 from models.domain.errors import Refused
 from models.domain.vocabulary import BeadStatus, BeadType, Role
 from models.services import beads as bead_service
