@@ -15,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from api.door import GraphQLDoor, encode
-from api.observability import RequestLog
+from api.observability import RequestLog, configure_logging
 from api.schema import build_schema
 from api.settings import Settings
 from models.services.rollout import roll_out_all
@@ -54,6 +54,13 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock)
         lifespan=lifespan,
     )
     return RequestLog(app)
+
+
+def served_app() -> ASGIApp:
+    """The application as a server's process makes it for itself, with its logs set up."""
+    settings = Settings()
+    configure_logging(settings.log_level)
+    return create_app(settings)
 
 
 def open_store(settings: Settings, clock: Clock = system_clock) -> Store:

@@ -76,7 +76,7 @@ def serve(host: str, port: int, dev: bool, workers: int) -> None:  # noqa: FBT00
     _with_store(settings, lambda store: _prepare(store, demo=True))
     click.echo(f"Townclerk serves on http://{host}:{port}/graphql (dev mode, {settings.database_url})")
     uvicorn.run(
-        "api.app:create_app", factory=True, host=host, port=port, workers=workers, log_config=None, access_log=False
+        "api.app:served_app", factory=True, host=host, port=port, workers=workers, log_config=None, access_log=False
     )
 
 
