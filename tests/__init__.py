@@ -1,0 +1,1 @@
+"""The tests, and the corpus of decisions that they and other implementations share."""

