@@ -9,11 +9,11 @@ from api.schema.fields import field
 from api.schema.problems import UserError
 from api.schema.scalars import Label, ModelId
 from models.domain import checks
-from models.domain.errors import InvalidInput, InvalidModel, NotFound, Refused, TooMany, UnknownRig, refuse_if_any
+from models.domain.errors import InvalidInput, NotFound, Refused, TooMany, UnknownRig, refuse_if_any
 from models.domain.overrides import RuleSource
 from models.domain.resolution import NO_TASK, Candidate, Considered, RuleOutcome, Task, resolve
 from models.domain.resolution import Resolution as DomainResolution
-from models.domain.vocabulary import MAX_BEAD_LABELS, MAX_BEADS, BeadStatus, BeadType, Role, is_model_id
+from models.domain.vocabulary import MAX_BEAD_LABELS, MAX_BEADS, BeadStatus, BeadType, Role
 from models.store import mapping
 from models.store.queries import towns
 from models.store.tables import CompiledSet
@@ -52,10 +52,13 @@ class TaskInput:
         if len(self.labels) > MAX_BEAD_LABELS:
             path = ("task", "labels")
             problems.append(TooMany(kind="labels", limit=MAX_BEAD_LABELS, given=len(self.labels), path=path))
-        if self.model is not None and not is_model_id(self.model):
-            problems.append(InvalidModel(model=self.model, path=("task", "model")))
         refuse_if_any(problems)
-        return Task.of(role=self.role, bead_type=self.type, labels=self.labels, rig_id=self.rig_id, model=self.model)
+        try:
+            return Task.of(
+                role=self.role, bead_type=self.type, labels=self.labels, rig_id=self.rig_id, model=self.model
+            )
+        except Refused as refused:
+            raise Refused(problem.under("task") for problem in refused.problems) from refused
 
 
 @strawberry.type(

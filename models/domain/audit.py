@@ -110,5 +110,10 @@ def entry_hash(previous_hash: str, canonical: bytes) -> str:
 
 
 def instant_text(instant: datetime) -> str:
-    """An instant as Townclerk writes it: UTC, always six digits of a second, ``2026-11-23T06:11:38.000000Z``."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """An instant as Townclerk writes it: UTC, always six digits of a second, ``2026-11-23T06:11:38.000000Z``.
+
+    Raises `ValueError` for one without a time zone: what it means would depend on the machine.
+    """
+    if instant.tzinfo is None:
+        raise ValueError(f"{instant} has no time zone")
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -77,6 +77,8 @@ class _Reader:
         for name, value in role_models.items():
             if name in known:
                 found.append((known[name], self.model(value, (*path, "role_models", name))))
+            elif value is None or (isinstance(value, str) and not value.strip()):
+                continue
             elif name == Role.MAYOR:
                 self.notes.append(f"Left out the mayor's model of rig {rig_id}: the mayor works for the whole town.")
             else:
@@ -90,7 +92,7 @@ def read_host_config(config: object, rigs: Sequence[HostRig]) -> HostImport:
 
     `config` is the host's town configuration (``default_model``, ``small_model``, ``role_models``), each rig's holds
     ``default_model`` and ``role_models``; other keys are none of ours. Raises `Refused` with every problem where a
-    configuration is no object or a model no model id. Rig ids are taken to be well formed.
+    configuration is no object or a model no model id. Rig ids are taken to be well formed and distinct.
     """
     reader = _Reader()
     if config is None:
@@ -104,7 +106,7 @@ def read_host_config(config: object, rigs: Sequence[HostRig]) -> HostImport:
         overrides.extend(reader.rules(reader.table(rig.config, path), path, _RIG_ROLES, rig.rig_id))
     refuse_if_any(reader.problems)
     return HostImport(
-        profile=ProfileTable(name=OWN_PROFILE_PREFIX, version=1, small_model=small_model, rules=ordered(profile_rules)),
+        profile=ProfileTable(name=OWN_PROFILE_PREFIX, version=1, small_model=small_model, rules=tuple(profile_rules)),
         overrides=ordered(overrides),
         notes=tuple(reader.notes),
     )

@@ -70,7 +70,7 @@ class OverrideSet:
 
     @property
     def models(self) -> frozenset[str]:
-        """Every model that a resolution under this set can name, but for the beads' own."""
+        """Every model that the set and its profile name."""
         rules = (row.rule.model for row in self.effective_rules())
         return frozenset((self.profile.small_model, *rules))
 

@@ -6,14 +6,24 @@ from types import MappingProxyType
 from typing import Final
 
 from models.domain.canonical import canonical_bytes
-from models.domain.errors import InvalidModel, ProfileKnowsNoRigs, Refused
-from models.domain.rules import Rule, RuleKey
-from models.domain.vocabulary import OWN_PROFILE_PREFIX, Role, is_model_id
+from models.domain.errors import (
+    DuplicateRule,
+    InvalidInput,
+    InvalidModel,
+    Problem,
+    ProfileKnowsNoRigs,
+    refuse_if_any,
+)
+from models.domain.rules import Rule, RuleKey, ordered
+from models.domain.vocabulary import MAX_VERSION, OWN_PROFILE_PREFIX, Role, is_model_id, is_profile_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileTable:
-    """One version of a profile: its rules, most specific first, and the small model that goes with all of them."""
+    """One version of a profile: its rules, most specific first, and the small model that goes with all of them.
+
+    Raises `Refused` for a name, a version, a small model or rules that no profile can have.
+    """
 
     name: str
     version: int
@@ -21,10 +31,19 @@ class ProfileTable:
     rules: tuple[Rule, ...]
 
     def __post_init__(self) -> None:
+        problems: list[Problem] = []
+        if not is_profile_name(self.name):
+            problems.append(InvalidInput(path=("name",), expected="a profile's name"))
+        if not 1 <= self.version <= MAX_VERSION:
+            problems.append(InvalidInput(path=("version",), expected=f"from 1 to {MAX_VERSION}"))
         if not is_model_id(self.small_model):
-            raise Refused(InvalidModel(model=self.small_model, path=("smallModel",)))
+            problems.append(InvalidModel(model=self.small_model, path=("smallModel",)))
         if any(rule.key.rig_id is not None for rule in self.rules):
-            raise Refused(ProfileKnowsNoRigs(path=("rules",)))
+            problems.append(ProfileKnowsNoRigs(path=("rules",)))
+        if len(self.models_by_key) < len(self.rules):
+            problems.append(DuplicateRule(key=self.name, path=("rules",)))
+        refuse_if_any(problems)
+        object.__setattr__(self, "rules", ordered(self.rules))
 
     @property
     def models_by_key(self) -> dict[RuleKey, str]:
@@ -63,8 +82,8 @@ SHIPPED_MODELS: Final = MappingProxyType(
 
 
 def _shipped(name: str, title: str, models: dict[RuleKey, str]) -> ShippedProfile:
-    rules = sorted((Rule(key=key, model=model) for key, model in models.items()), key=lambda rule: rule.key.sort_key)
-    return ShippedProfile(title=title, table=ProfileTable(name=name, version=1, small_model=_HAIKU, rules=tuple(rules)))
+    rules = tuple(Rule(key=key, model=model) for key, model in models.items())
+    return ShippedProfile(title=title, table=ProfileTable(name=name, version=1, small_model=_HAIKU, rules=rules))
 
 
 _ANY = RuleKey()

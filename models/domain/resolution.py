@@ -12,9 +12,18 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Final, Self
 
+from models.domain.errors import InvalidModel, Problem, UnknownRig, refuse_if_any
 from models.domain.overrides import OverrideSet, RuleSource
 from models.domain.rules import RuleKey
-from models.domain.vocabulary import SYSTEM_MODEL, BeadType, Role, effective_role, known_labels
+from models.domain.vocabulary import (
+    SYSTEM_MODEL,
+    BeadType,
+    Role,
+    effective_role,
+    is_id,
+    is_model_id,
+    known_labels,
+)
 
 BEAD_SPECIFICITY: Final = 8
 SYSTEM_SPECIFICITY: Final = -1
@@ -38,13 +47,26 @@ class RuleOutcome(StrEnum):
 class Task:
     """What is known about a piece of work, as far as it counts: known labels only, each once, in order of precedence.
 
-    `role` is None only for the dispatch-agnostic default, which has no task at all.
+    `role` is None only for the dispatch-agnostic default, which has no task at all. Raises `Refused` for a rig id or a
+    model that is none, and `ValueError` for labels out of order and for a default that knows of a task.
     """
 
     role: Role | None = None
     labels: tuple[str, ...] = ()
     rig_id: str | None = None
     model: str | None = None
+
+    def __post_init__(self) -> None:
+        problems: list[Problem] = []
+        if self.rig_id is not None and not is_id(self.rig_id):
+            problems.append(UnknownRig(rig_id=self.rig_id))
+        if self.model is not None and not is_model_id(self.model):
+            problems.append(InvalidModel(model=self.model))
+        refuse_if_any(problems)
+        if self.labels and self.labels != known_labels(self.labels):
+            raise ValueError(f"labels must be known ones, each once, in order of precedence: {self.labels}")
+        if self.role is None and (self.labels or self.rig_id or self.model):
+            raise ValueError("without a role there is no task")
 
     @classmethod
     def of(

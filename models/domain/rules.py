@@ -4,7 +4,7 @@ A rule maps a key ``(role?, label?, rig?)`` to a model. Nonsense can't be built:
 typed problems whose paths name the field (``label``, ``rigId``, ``model``).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -140,13 +140,7 @@ def check_profile_rules(drafts: Sequence[DraftRule], *, models: Collection[str])
 
     `models` are the registered model ids. Paths begin with the rule's index.
     """
-    problems: list[Problem] = [
-        ProfileKnowsNoRigs(path=(str(index), "rigId")) for index, draft in enumerate(drafts) if draft.rig_id is not None
-    ]
-    bare = [DraftRule(role=draft.role, label=draft.label, model=draft.model) for draft in drafts]
-    rules = _check(bare, models=models, rigs=(), carried={}, problems=problems)
-    refuse_if_any(problems)
-    return rules
+    return _checked(drafts, models=models, may_stand=_may_stand_in_a_profile)
 
 
 def check_override_rules(
@@ -157,36 +151,39 @@ def check_override_rules(
     `rigs` are the town's rigs that are there now; `carried` are key and model of overrides that were legal when they
     were set and are merely kept, so that a rig's removal does not stand in the way of an unrelated change.
     """
-    problems: list[Problem] = []
-    rules = _check(drafts, models=models, rigs=rigs, carried=carried, problems=problems)
-    refuse_if_any(problems)
-    return rules
+
+    def may_stand(key: RuleKey, model: str) -> list[Problem]:
+        if key.rig_id is None or key.rig_id in rigs or carried.get(key) == model:
+            return []
+        return [UnknownRig(rig_id=key.rig_id)]
+
+    return _checked(drafts, models=models, may_stand=may_stand)
 
 
-def _check(
-    drafts: Sequence[DraftRule],
-    *,
-    models: Collection[str],
-    rigs: Collection[str],
-    carried: Mapping[RuleKey, str],
-    problems: list[Problem],
+def _may_stand_in_a_profile(key: RuleKey, _model: str) -> list[Problem]:
+    return [] if key.rig_id is None else [ProfileKnowsNoRigs()]
+
+
+def _checked(
+    drafts: Sequence[DraftRule], *, models: Collection[str], may_stand: Callable[[RuleKey, str], list[Problem]]
 ) -> tuple[Rule, ...]:
-    rules: dict[RuleKey, Rule] = {}
+    """The rules of one table. `may_stand` tells what is wrong with a legal key and its model in this very table."""
+    problems: list[Problem] = []
+    models_by_key: dict[RuleKey, str] = {}
     for index, draft in enumerate(drafts):
-        problems.extend(problem.under(index) for problem in model_problems(draft.model, models=models))
+        found = model_problems(draft.model, models=models)
         try:
             key = draft.key()
         except Refused as refused:
-            problems.extend(problem.under(index) for problem in refused.problems)
-            continue
-        if key in rules:
-            problems.append(DuplicateRule(key=key.spelling, path=(str(index),)))
-            continue
-        if key.rig_id is not None and key.rig_id not in rigs and carried.get(key) != draft.model:
-            problems.append(UnknownRig(rig_id=key.rig_id, path=(str(index), "rigId")))
-        if is_model_id(draft.model):
-            rules[key] = Rule(key=key, model=draft.model)
-    return ordered(tuple(rules.values()))
+            found.extend(refused.problems)
+        else:
+            found.extend(may_stand(key, draft.model))
+            if key in models_by_key:
+                found.append(DuplicateRule(key=key.spelling))
+            models_by_key.setdefault(key, draft.model)
+        problems.extend(problem.under(index) for problem in found)
+    refuse_if_any(problems)
+    return ordered([Rule(key=key, model=model) for key, model in models_by_key.items()])
 
 
 def model_problems(model: str, *, models: Collection[str], path: tuple[str, ...] = ("model",)) -> list[Problem]:

@@ -8,7 +8,7 @@ from models.domain.mayor import ModelPair
 from models.domain.overrides import Override, OverrideSet
 from models.domain.profiles import ProfileTable
 from models.domain.resolution import Task
-from models.domain.rules import Rule, RuleKey, ordered
+from models.domain.rules import Rule, RuleKey
 from models.domain.vocabulary import Actor, BeadStatus, BeadType, OverrideSetCause, Role
 from models.store.mayor import MayorObservationRow, MayorSignalRow
 from models.store.policies import OverrideRow, OverrideSetRow, ProfileRuleRow, ProfileVersionRow
@@ -20,7 +20,7 @@ def profile_table(row: ProfileVersionRow, rules: Iterable[ProfileRuleRow]) -> Pr
         name=row.name,
         version=row.version,
         small_model=row.small_model,
-        rules=ordered([Rule(key=RuleKey(role=_role(rule.role), label=rule.label), model=rule.model) for rule in rules]),
+        rules=tuple(Rule(key=RuleKey(role=_role(rule.role), label=rule.label), model=rule.model) for rule in rules),
     )
 
 
