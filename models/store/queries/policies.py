@@ -1,11 +1,11 @@
 """Reads of the model catalogue, profiles, override sets, and of who follows what."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import ColumnElement, and_, func, tuple_
-from sqlmodel import col, select
+from sqlalchemy import ColumnElement, and_, func, or_
+from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.rules import RuleKey
@@ -23,13 +23,39 @@ from models.store.policies import (
 from models.store.queries.json_texts import is_among
 from models.store.towns import HeadRow
 
+R = TypeVar("R", bound=SQLModel)
 SetKey = tuple[str, int]
 ProfileName = tuple[str, str]
 VersionKey = tuple[str, str, int]
 
+_GROUPS_AT_ONCE: Final = 200
 
-def _one_of(keys: Iterable[tuple[Any, ...]], *columns: Any) -> Any:
-    return tuple_(*columns).in_(list(keys))
+
+def _one_of(keys: Iterable[tuple[Any, ...]], *columns: Any) -> Iterator[ColumnElement[bool]]:
+    """Conditions that a row's columns read as one of `keys`; each is for a statement of its own.
+
+    A row value in a list would be shorter, but of its columns SQLite looks only the first up in an index.
+    """
+    *leading, last = columns
+    by_leading: dict[tuple[Any, ...], list[Any]] = {}
+    for key in keys:
+        by_leading.setdefault(key[:-1], []).append(key[-1])
+    groups = list(by_leading.items())
+    for start in range(0, len(groups), _GROUPS_AT_ONCE):
+        yield or_(
+            *(
+                and_(*(column == value for column, value in zip(leading, values, strict=True)), last.in_(lasts))
+                for values, lasts in groups[start : start + _GROUPS_AT_ONCE]
+            )
+        )
+
+
+async def _all(session: AsyncSession, row: type[R], keys: Iterable[tuple[Any, ...]], *columns: Any) -> list[R]:
+    """The rows whose columns read as one of `keys`."""
+    found: list[R] = []
+    for condition in _one_of(keys, *columns):
+        found.extend(await session.exec(select(row).where(condition)))
+    return found
 
 
 async def models(session: AsyncSession, *, include_deprecated: bool = True) -> Sequence[ModelRow]:
@@ -47,8 +73,8 @@ async def models_by_id(session: AsyncSession, model_ids: Iterable[str]) -> dict[
 
 async def profiles(session: AsyncSession, keys: Iterable[ProfileName]) -> dict[ProfileName, ProfileRow]:
     """The profiles of `keys` (owner, name)."""
-    query = select(ProfileRow).where(_one_of(keys, col(ProfileRow.owner), col(ProfileRow.name)))
-    return {(row.owner, row.name): row for row in await session.exec(query)}
+    rows = await _all(session, ProfileRow, keys, col(ProfileRow.owner), col(ProfileRow.name))
+    return {(row.owner, row.name): row for row in rows}
 
 
 async def profiles_of(session: AsyncSession, owners: Iterable[str]) -> Sequence[ProfileRow]:
@@ -70,15 +96,14 @@ async def locked_profile(session: AsyncSession, owner: str, name: str, *, share:
 async def profile_versions(session: AsyncSession, keys: Iterable[VersionKey]) -> dict[VersionKey, ProfileVersionRow]:
     """The profile versions of `keys` (owner, name, version)."""
     row = ProfileVersionRow
-    query = select(row).where(_one_of(keys, col(row.owner), col(row.name), col(row.version)))
-    return {(found.owner, found.name, found.version): found for found in await session.exec(query)}
+    rows = await _all(session, row, keys, col(row.owner), col(row.name), col(row.version))
+    return {(found.owner, found.name, found.version): found for found in rows}
 
 
 async def profile_rules(session: AsyncSession, keys: Iterable[VersionKey]) -> dict[VersionKey, list[ProfileRuleRow]]:
     row = ProfileRuleRow
-    query = select(row).where(_one_of(keys, col(row.owner), col(row.name), col(row.version)))
     by_version: dict[VersionKey, list[ProfileRuleRow]] = {}
-    for found in await session.exec(query):
+    for found in await _all(session, row, keys, col(row.owner), col(row.name), col(row.version)):
         by_version.setdefault((found.owner, found.name, found.version), []).append(found)
     return by_version
 
@@ -90,13 +115,12 @@ async def profile_versions_page(session: AsyncSession, owner: str, name: str, wa
 
 async def override_sets(session: AsyncSession, keys: Iterable[SetKey]) -> dict[SetKey, OverrideSetRow]:
     """The override sets of `keys` (town id, version)."""
-    query = select(OverrideSetRow).where(_one_of(keys, col(OverrideSetRow.town_id), col(OverrideSetRow.version)))
-    return {(row.town_id, row.version): row for row in await session.exec(query)}
+    rows = await _all(session, OverrideSetRow, keys, col(OverrideSetRow.town_id), col(OverrideSetRow.version))
+    return {(row.town_id, row.version): row for row in rows}
 
 
 async def overrides(session: AsyncSession, keys: Iterable[SetKey]) -> dict[SetKey, list[OverrideRow]]:
-    query = select(OverrideRow).where(_one_of(keys, col(OverrideRow.town_id), col(OverrideRow.version)))
-    return _by_set(await session.exec(query))
+    return _by_set(await _all(session, OverrideRow, keys, col(OverrideRow.town_id), col(OverrideRow.version)))
 
 
 def _by_set(rows: Iterable[OverrideRow]) -> dict[SetKey, list[OverrideRow]]:
@@ -108,9 +132,10 @@ def _by_set(rows: Iterable[OverrideRow]) -> dict[SetKey, list[OverrideRow]]:
 
 async def mayor_overrides(session: AsyncSession, keys: Iterable[SetKey]) -> dict[SetKey, list[OverrideRow]]:
     """Of each override set only the rules that the mayor can meet."""
-    met = col(OverrideRow.key).in_([RuleKey(role=Role.MAYOR).spelling, RuleKey().spelling])
-    query = select(OverrideRow).where(_one_of(keys, col(OverrideRow.town_id), col(OverrideRow.version)), met)
-    return _by_set(await session.exec(query))
+    met = (RuleKey(role=Role.MAYOR).spelling, RuleKey().spelling)
+    rule_keys = [(*key, spelling) for key in keys for spelling in met]
+    row = OverrideRow
+    return _by_set(await _all(session, row, rule_keys, col(row.town_id), col(row.version), col(row.key)))
 
 
 async def override_sets_page(session: AsyncSession, town_id: str, wanted: Slice) -> Page[OverrideSetRow]:
@@ -163,15 +188,16 @@ async def followers(session: AsyncSession, keys: Iterable[ProfileName]) -> dict[
     """For each profile (owner, name) that is followed: how many towns lie over which version of it."""
     owner, name = col(OverrideSetRow.profile_owner), col(OverrideSetRow.profile_name)
     version = col(OverrideSetRow.profile_version)
-    query = (
-        select(owner, name, version, func.count())
-        .join(HeadRow, _in_force())
-        .where(_one_of(keys, owner, name))
-        .group_by(owner, name, version)
-    )
     found: dict[ProfileName, dict[int, int]] = {}
-    for profile_owner, profile_name, profile_version, count in await session.exec(query):
-        found.setdefault((profile_owner, profile_name), {})[profile_version] = count
+    for condition in _one_of(keys, owner, name):
+        query = (
+            select(owner, name, version, func.count())
+            .join(HeadRow, _in_force())
+            .where(condition)
+            .group_by(owner, name, version)
+        )
+        for profile_owner, profile_name, profile_version, count in await session.exec(query):
+            found.setdefault((profile_owner, profile_name), {})[profile_version] = count
     return found
 
 
