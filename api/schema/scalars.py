@@ -9,6 +9,7 @@ from graphql import GraphQLError
 from strawberry.types.scalar import ScalarDefinition
 
 from models.domain.audit import instant_text
+from models.domain.errors import Code
 
 ModelId = NewType("ModelId", str)
 Label = NewType("Label", str)
@@ -26,15 +27,20 @@ def parse_instant(value: object) -> datetime:
         except (ValueError, OverflowError):
             pass  # a 13th month, or a zone that leads out of the calendar
     shown = value[:80] if isinstance(value, str) else type(value).__name__
-    raise GraphQLError(
+    raise _wrong(
         f"DateTime must be ISO 8601 with a time zone and at most microseconds, like 2026-11-23T09:30:00Z, not: {shown}"
     )
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise GraphQLError(f"must be a string, not {type(value).__name__}")
+        raise _wrong(f"must be a string, not {type(value).__name__}")
     return value
+
+
+def _wrong(message: str) -> GraphQLError:
+    """An error that says INVALID_INPUT, whether the value stood in the document or among the variables."""
+    return GraphQLError(message, extensions={"code": Code.INVALID_INPUT.value})
 
 
 SCALARS: Final[dict[object, ScalarDefinition]] = {

@@ -59,6 +59,6 @@ def _text_problems(value: str, path: Path, *, longest: int, blank_ok: bool = Fal
         return [InvalidInput(path=path, expected="text without NUL characters and lone surrogates")]
     if len(value) > longest:
         return [InvalidInput(path=path, expected=f"at most {longest} characters, not {len(value)}")]
-    if not blank_ok and not value.strip():
+    if not blank_ok and not any(char.isprintable() and not char.isspace() for char in value):
         return [InvalidInput(path=path, expected="text that is not blank")]
     return []

@@ -98,6 +98,8 @@ async def deprecate_model(
 ) -> None:
     """Mark a model as one to move away from; towns that use it are warned, and nothing else changes.
 
+    A successor that was named before is kept where none is named now.
+
     Raises `Refused`: `UNKNOWN_MODEL`, `NO_CHANGE` where it is deprecated in favour of the same model already.
     """
     problems = checks.reason_problems(reason, required=False)
@@ -114,11 +116,12 @@ async def deprecate_model(
             found += model_problems(replaced_by, models=rows.keys(), path=("replacedBy",))
         refuse_if_any(found)
         row = rows[model_id]
-        if row.deprecated_at is not None and row.replaced_by == replaced_by:
+        successor = replaced_by or row.replaced_by
+        if row.deprecated_at is not None and row.replaced_by == successor:
             raise Refused(NoChange(path=("modelId",), subject=f"The model {model_id}"))
         before = model_record(row)
         row.deprecated_at = row.deprecated_at or head.instant
-        row.replaced_by = replaced_by
+        row.replaced_by = successor
         await unit.session.flush()
         change = Change(
             action=AuditAction.MODEL_DEPRECATED,

@@ -89,7 +89,9 @@ class Desk:
         current = self.current.override_set
         key = draft.key()
         if key not in current.models_by_key:
-            raise Refused(NotFound(kind="override", name=key.spelling))
+            given = (("rigId", draft.rig_id), ("label", draft.label), ("role", draft.role))
+            path = next(((field,) for field, value in given if value is not None), ())
+            raise Refused(NotFound(kind="override", name=key.spelling, path=path))
         rules = tuple(rule for rule in current.rules if rule.key != key)
         return Choice(profile=current.profile, honor_bead_models=current.honor_bead_models, rules=rules)
 
