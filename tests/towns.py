@@ -4,6 +4,7 @@ import itertools
 from typing import Any
 
 from tests.client import Api
+from tests.reference import ProfileJson, Question
 
 OPUS = "anthropic/claude-opus-4.7"
 SONNET = "anthropic/claude-sonnet-4.6"
@@ -42,3 +43,31 @@ def publish(api: Api, town_id: str, fields: str = "currentVersion", **draft: Any
 def sync(api: Api, town_id: str, *beads: dict[str, Any]) -> None:
     """Sync beads, each given by what is not the default; a bead id has to be unique over all towns."""
     api.done("syncBeads", townId=town_id, beads=list(beads))
+
+
+def make_own_profile(api: Api, town_id: str, profile: ProfileJson) -> None:
+    """Make a profile of the town's own, which the town does not follow yet."""
+    api.done(
+        "publishProfileVersion",
+        name=profile["name"],
+        townId=town_id,
+        expectedVersion=0,
+        smallModel=profile["smallModel"],
+        rules=profile["rules"],
+        reason="A test says so.",
+    )
+
+
+def configure(api: Api, town_id: str, question: Question) -> None:
+    """Bring a town to the configuration of the corpus' `question`, whose profile has to be there."""
+    profile = question["profile"]
+    draft = {
+        "profile": profile if isinstance(profile, str) else profile["name"],
+        "honorBeadModels": question["honorBeadModels"],
+        "overrides": question["overrides"],
+    }
+    version = api.version(town_id)
+    refusals = api.refusals(
+        "publishOverrideSet", townId=town_id, expectedVersion=version, draft=draft, reason="A test says so."
+    )
+    assert refusals in ([], [("NO_CHANGE", ["draft"])]), refusals

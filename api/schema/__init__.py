@@ -14,6 +14,7 @@ from api.schema.mayor import MayorMutation
 from api.schema.override_set import OverrideSet
 from api.schema.policy_mutations import PolicyMutation
 from api.schema.preview import PreviewQuery
+from api.schema.problems import DocumentProblems
 from api.schema.profile import CatalogueQuery, Profile, ProfileVersion
 from api.schema.scalars import SCALARS
 from api.schema.town import Town
@@ -49,6 +50,7 @@ def build_schema() -> TownclerkSchema:
         types=[Town, Rig, Bead, Profile, ProfileVersion, OverrideSet, AuditEntry],
         config=StrawberryConfig(scalar_map=SCALARS),
         extensions=[
+            DocumentProblems,
             lambda: MaxTokensLimiter(max_token_count=_MAX_TOKENS),
             lambda: ParserCache(maxsize=_MAX_CACHED_DOCUMENTS),
             lambda: ValidationCache(maxsize=_MAX_CACHED_DOCUMENTS),

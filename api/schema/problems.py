@@ -1,13 +1,15 @@
 """Refusals and failures in their shape on the wire: `userErrors` in payloads, `extensions.code` in GraphQL errors."""
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 import strawberry
 import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
-from graphql.language import ValueNode
+from graphql.language import ObjectFieldNode, OperationDefinitionNode, ValueNode
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.exceptions import CannotGetOperationTypeError
 
 from api.schema.context import Info
 from api.schema.fields import field
@@ -89,7 +91,10 @@ def present(error: GraphQLError, request_id: str) -> dict[str, Any]:
     if isinstance(cause, Refused):
         shown["message"] = " ".join(problem.message for problem in cause.problems)
     elif isinstance(cause, StorageUnavailableError):
+        _LOG.warning("storage unavailable", path=error.path, exc_info=cause)
         shown["message"] = "The database can't be reached or has no room; nothing was written. Try again later."
+    elif _is_unreadable(error):
+        shown["message"] = "The document holds a number that is too long."
     elif cause is not None and not isinstance(cause, GraphQLError):
         shown["message"] = f"Something went wrong on the server; report the request id {request_id}."
         shown["extensions"]["requestId"] = request_id
@@ -105,19 +110,40 @@ def _extensions(error: GraphQLError) -> dict[str, Any]:
             for problem in cause.problems
         ]
         return {"code": problems[0]["code"], "path": problems[0]["path"], "problems": problems}
+    return {"code": _code(error)}
+
+
+def _code(error: GraphQLError) -> str:
+    cause = error.original_error
     if isinstance(cause, StorageUnavailableError):
-        return {"code": "STORAGE_UNAVAILABLE"}
-    if cause is not None and not isinstance(cause, GraphQLError):
-        return {"code": "INTERNAL_ERROR"}
-    if error.extensions and "code" in error.extensions:
-        return {}
+        return "STORAGE_UNAVAILABLE"
+    if cause is not None and not isinstance(cause, GraphQLError) and not _is_unreadable(error):
+        return "INTERNAL_ERROR"
     if isinstance(error, GraphQLSyntaxError):
-        return {"code": "GRAPHQL_PARSE_FAILED"}
-    return {"code": Code.INVALID_INPUT.value if _is_about_a_value(error) else "GRAPHQL_VALIDATION_FAILED"}
+        return "GRAPHQL_PARSE_FAILED"
+    # what has no code by now is a variable whose value is not of its type
+    return str((error.extensions or {}).get("code", Code.INVALID_INPUT.value))
 
 
-def _is_about_a_value(error: GraphQLError) -> bool:
-    """Whether an error is about a value in the document or among the variables, rather than about the document."""
-    nodes = error.nodes or ()
-    kinds = {"object_field", "variable_definition"}
-    return any(isinstance(node, ValueNode) or node.kind in kinds for node in nodes)
+def _is_unreadable(error: GraphQLError) -> bool:
+    """Whether a number in the document was too long for Python to read, which shows before anything is executed."""
+    return type(error.original_error) is ValueError and error.path is None
+
+
+class DocumentProblems(SchemaExtension):
+    """Gives codes to what is wrong with a document, and refuses one that leaves open which operation to run."""
+
+    def on_validate(self) -> Iterator[None]:
+        """Look at what validation found, once it has."""
+        yield
+        context = self.execution_context
+        for error in context.pre_execution_errors or ():
+            about_value = any(isinstance(node, ValueNode | ObjectFieldNode) for node in error.nodes or ())
+            code = Code.INVALID_INPUT.value if about_value else "GRAPHQL_VALIDATION_FAILED"
+            error.extensions = {"code": code} | dict(error.extensions or {})
+        document = context.graphql_document
+        if context.pre_execution_errors or document is None:
+            return
+        operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
+        if context._provided_operation_name is None and len(operations) > 1:  # noqa: SLF001
+            raise CannotGetOperationTypeError(None)

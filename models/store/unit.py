@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -21,6 +21,16 @@ Session = AsyncSession
 
 _ATTEMPTS: Final = 5
 _SERIALIZATION_FAILURE, _DEADLOCK = "40001", "40P01"
+_SQLITE_AWAY: Final = (
+    "SQLITE_BUSY",
+    "SQLITE_LOCKED",
+    "SQLITE_FULL",
+    "SQLITE_IOERR",
+    "SQLITE_CANTOPEN",
+    "SQLITE_READONLY",
+)
+# no connection, no resources, shut down, system error, lock not to be had
+_POSTGRESQL_AWAY: Final = ("08", "53", "57", "58", "55P03")
 
 
 class StorageUnavailableError(Exception):
@@ -56,8 +66,10 @@ class Store:
         try:
             async with AsyncSession(self.database.reader, expire_on_commit=False) as session:
                 yield session
-        except (OperationalError, InterfaceError, PoolTimeoutError, OSError) as error:
-            raise StorageUnavailableError from error
+        except (SQLAlchemyError, OSError) as error:
+            if _is_unavailable(error):
+                raise StorageUnavailableError from error
+            raise
 
     async def write(self, work: Callable[[WriteUnit], Awaitable[T]]) -> T:
         """Run `work` in one transaction and commit it.
@@ -69,17 +81,12 @@ class Store:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return await self._write_once(work)
-            except DBAPIError as error:
-                if isinstance(error, IntegrityError) or _sqlstate(error) in {_SERIALIZATION_FAILURE, _DEADLOCK}:
-                    if attempt == _ATTEMPTS:
-                        raise
-                    await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311  # jitter, no secret
-                elif isinstance(error, (OperationalError, InterfaceError)):
+            except (SQLAlchemyError, OSError) as error:
+                if _is_unavailable(error):
                     raise StorageUnavailableError from error
-                else:
+                if attempt == _ATTEMPTS or not _is_lost_race(error):
                     raise
-            except (PoolTimeoutError, OSError) as error:
-                raise StorageUnavailableError from error
+                await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311  # jitter, no secret
         raise AssertionError("the last attempt returns or raises")
 
     async def _write_once(self, work: Callable[[WriteUnit], Awaitable[T]]) -> T:
@@ -92,6 +99,28 @@ class Store:
         await self.database.dispose()
 
 
-def _sqlstate(error: DBAPIError) -> str | None:
-    driver_error: Any = error.orig
-    return getattr(driver_error, "sqlstate", None)
+def _is_lost_race(error: Exception) -> bool:
+    """Whether someone else was quicker, so that the same work may well succeed when it is done again."""
+    if not isinstance(error, DBAPIError):
+        return False
+    return isinstance(error, IntegrityError) or _told(error, "sqlstate") in {_SERIALIZATION_FAILURE, _DEADLOCK}
+
+
+def _is_unavailable(error: Exception) -> bool:
+    """Whether the database, rather than the statement, is what failed."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, PoolTimeoutError | OSError)
+    if name := _told(error, "sqlite_errorname"):
+        return name.startswith(_SQLITE_AWAY)
+    if state := _told(error, "sqlstate"):
+        return state.startswith(_POSTGRESQL_AWAY)
+    return error.connection_invalidated or isinstance(error, InterfaceError | OperationalError)
+
+
+def _told(error: DBAPIError, name: str) -> str | None:
+    """What the driver's own exception says under `name`."""
+    for known in (error.orig, getattr(error, "driver_exception", None)):
+        told = getattr(known, name, None)
+        if isinstance(told, str):
+            return told
+    return None

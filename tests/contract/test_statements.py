@@ -1,0 +1,179 @@
+"""How many SQL statements a request takes, and that those of the hot read find their rows by an index."""
+
+import asyncio
+import itertools
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import asyncpg
+import pytest
+import structlog
+from sqlalchemy import Engine, event, make_url
+
+from tests.bulk import add_beads, add_override_sets, add_towns, analyze
+from tests.client import Api, serving
+from tests.databases import Databases
+
+NUMBERS: Final = itertools.count(1)
+SMALL, BIG = "small", "big"  # two towns
+ONE_BEAD: Final = "query ($id: ID!) { resolution(beadId: $id) { model considered { key } } }"
+BEADS: Final = """
+query ($n: Int!) {
+  town(townId: "small") {
+    beads(first: $n) {
+      edges { node { rig { name } town { name } resolution { model matchedRule { key } considered { key } } } }
+    }
+  }
+}
+"""
+TOWNS: Final = """
+query ($n: Int!) {
+  towns(first: $n) {
+    edges {
+      node {
+        overrideSet {
+          version createdBy { displayName } profile { title } profileVersion { smallModel } overrides { key }
+          effectiveRules { rule { key } }
+        }
+        mayor { desired { model } observed { model } signal { sequence } }
+        defaultResolution { model }
+        rigs { name }
+        warnings { code }
+      }
+    }
+  }
+}
+"""
+BATCH: Final = "query ($ids: [ID!]!) { resolutions(beadIds: $ids) { resolution { model considered { key } } } }"
+HISTORY: Final = "query ($id: ID!, $asOf: AsOf) { resolution(beadId: $id, asOf: $asOf) { model } }"
+
+
+class Statement(NamedTuple):
+    text: str
+    parameters: tuple[Any, ...]
+
+
+@dataclass
+class Watched:
+    """A Townclerk, and the statements that each request sends to the database."""
+
+    api: Api
+    _sent: dict[str, list[Statement]] = field(default_factory=dict)
+
+    def statements(self, query: str, **variables: Any) -> list[Statement]:
+        """Those of one request: transactions begin and end of themselves, and whatever else runs is not counted."""
+        request_id = f"counted-{next(NUMBERS)}"
+        self._sent[request_id] = []
+        self.api.data(query, headers={"X-Request-Id": request_id}, **variables)
+        return [statement for statement in self._sent[request_id] if statement.text != "BEGIN"]
+
+    def note(self, statement: Statement) -> None:
+        request_id = structlog.contextvars.get_contextvars().get("request_id")
+        if request_id in self._sent:
+            self._sent[request_id].append(statement)
+
+
+@contextmanager
+def watched(url: str) -> Iterator[Watched]:
+    """A Townclerk that has read nothing yet."""
+    with serving(url) as api:
+        watching = Watched(api)
+
+        def note(_connection: object, _cursor: object, text: str, parameters: Any, *_: object) -> None:
+            watching.note(Statement(text, tuple(parameters)))
+
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            yield watching
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+
+
+@pytest.fixture(scope="module")
+def url(backend: str, databases: Databases) -> str:
+    """A database of many towns, of which one is big."""
+    made = databases.fresh(backend)
+    others = [f"town-{number}" for number in range(500)]
+    add_towns(made, [SMALL, BIG, *others])
+    add_beads(made, [SMALL, *others[:50]], 60)
+    add_beads(made, [BIG], 20_000)
+    add_override_sets(made, BIG, 300)
+    if backend == "postgresql":
+        analyze(made)  # as its autovacuum does in time
+    return made
+
+
+@pytest.mark.parametrize("query", [BEADS, TOWNS], ids=["beads", "towns"])
+def test_page__of_more_items__takes_no_more_statements(url: str, query: str) -> None:
+    taken = {}
+    for size in (5, 20, 50):
+        with watched(url) as townclerk:
+            taken[size] = sorted(each.text.partition("IN (")[0] for each in townclerk.statements(query, n=size))
+    assert taken[5]
+    assert taken[5] == taken[20] == taken[50]
+
+
+@pytest.mark.parametrize("bead_ids", [[f"{SMALL}-{n}" for n in range(50)], [f"town-{n}-0" for n in range(50)]])
+def test_resolutions__of_more_beads__take_no_more_statements(url: str, bead_ids: list[str]) -> None:
+    taken = []
+    for size in (5, 50):
+        with watched(url) as townclerk:
+            taken.append(len(townclerk.statements(BATCH, ids=bead_ids[:size])))
+    assert taken[0] == taken[1] <= 5
+
+
+def test_resolution__in_a_town_of_any_size__takes_one_statement_once_its_table_is_there(url: str) -> None:
+    for town_id in (SMALL, BIG):
+        with watched(url) as townclerk:
+            first = townclerk.statements(ONE_BEAD, id=f"{town_id}-7")
+            again = townclerk.statements(ONE_BEAD, id=f"{town_id}-8")
+        assert (len(first), len(again)) == (5, 1)
+
+
+@pytest.mark.parametrize(
+    "as_of",
+    [None, {"version": 150}, {"at": "2026-01-01T00:02:00.500Z"}],
+    ids=["now", "as of a version", "as of an instant"],
+)
+def test_resolution__in_a_big_town__finds_every_row_by_an_index(url: str, as_of: dict[str, Any] | None) -> None:
+    with watched(url) as townclerk:
+        statements = townclerk.statements(HISTORY, id=f"{BIG}-12345", asOf=as_of)
+    looked_at = [(found[1], statement) for statement in statements if (found := TABLE.search(statement.text))]
+    assert {"beads", "override_sets", "overrides"} <= {table for table, _ in looked_at}
+    for table, statement in looked_at:
+        steps = plan(url, statement)
+        assert [step for step in steps if SCAN.search(step)] == [], statement.text
+        assert any(re.search(SEARCH[table], step) for step in steps), (statement.text, steps)
+
+
+TABLE: Final = re.compile(r"FROM (beads|bead_revisions|heads|override_sets|overrides)\b")
+SCAN: Final = re.compile(r"SCAN (beads|bead_revisions|heads|override_sets|overrides)\b|Seq Scan")
+SEARCH: Final = {  # what the index has to be asked for, in the words of either database
+    "beads": r"(SEARCH|Index Cond).*\bbead_id\b",
+    "bead_revisions": r"(SEARCH|Index Cond).*\btown_id\b.*\bbead_id\b",
+    "heads": r"(SEARCH|Index Cond).*\bchain\b",
+    "override_sets": r"(SEARCH|Index Cond).*\btown_id\b.*\b(version|created_at)[ <=]",
+    "overrides": r"(SEARCH|Index Cond).*\btown_id\b.*\bversion\b",
+}
+
+
+def plan(url: str, statement: Statement) -> list[str]:
+    """How the database would go about a statement, a line a step."""
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(make_url(url).database or "")) as connection:
+            rows = connection.execute(f"EXPLAIN QUERY PLAN {statement.text}", statement.parameters).fetchall()
+            return [row[3] for row in rows]
+
+    async def explain() -> list[str]:
+        connection = await asyncpg.connect(url)
+        try:
+            rows = await connection.fetch(f"EXPLAIN {statement.text}", *statement.parameters)
+            return [row[0] for row in rows]
+        finally:
+            await connection.close()
+
+    return asyncio.run(explain())
