@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import json
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from typing import IO, Any, Final, TypeVar
@@ -13,6 +14,7 @@ import uvicorn
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.app import open_store
@@ -74,7 +76,9 @@ def serve(host: str, port: int, dev: bool, workers: int) -> None:  # noqa: FBT00
     settings = Settings()
     configure_logging(settings.log_level)
     _with_store(settings, lambda store: _prepare(store, demo=True))
-    click.echo(f"Townclerk serves on http://{host}:{port}/graphql (dev mode, {settings.database_url})")
+    database = make_url(settings.database_url).render_as_string(hide_password=True)
+    click.echo(f"Townclerk serves on http://{host}:{port}/graphql (dev mode, {database})")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it anew once all requests are answered
     uvicorn.run(
         "api.app:served_app", factory=True, host=host, port=port, workers=workers, log_config=None, access_log=False
     )

@@ -38,6 +38,10 @@ class BeadFilter:
         """What to list. Raises `Refused` for text that no database could hold."""
         refuse_if_any(
             [
+                *checks.list_problems(self.types, "types", "filter", "types"),
+                *checks.list_problems(self.statuses, "statuses", "filter", "statuses"),
+                *checks.list_problems(self.labels, "labels", "filter", "labels"),
+                *checks.list_problems(self.roles, "roles", "filter", "roles"),
                 *checks.search_problems(self.rig_id, "filter", "rigId"),
                 *checks.search_problems(self.title_contains, "filter", "titleContains"),
                 *(
@@ -195,6 +199,7 @@ class Bead(Node):
             lambda session, wanted: towns.revisions_page(session, town_id, bead_id, wanted),
             list_name=filter_name("revisions", town_id, bead_id),
             key=lambda row: row.revision,
+            key_type=int,
             node=lambda row: BeadRevision(row=row),
             first=first,
             after=after,

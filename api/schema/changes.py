@@ -96,6 +96,7 @@ class ChangeDetection:
             lambda session, wanted: towns.active_beads_page(session, move.town_id, changed.signatures, move.at, wanted),
             list_name=self.list_name,
             key=lambda row: row.bead_id,
+            key_type=str,
             node=lambda row: BeadChange(row=row, move=move),
             first=first,
             after=after,

@@ -18,6 +18,7 @@ from models.store.unit import Session, Store
 
 N = TypeVar("N")
 R = TypeVar("R")
+C = TypeVar("C", str, int)
 
 DEFAULT_PAGE: Final = 50
 _LIST_BYTES: Final = 6
@@ -73,7 +74,8 @@ async def connection(
     fetch: Callable[[Session, Slice], Awaitable[Page[R]]],
     *,
     list_name: str,
-    key: Callable[[R], str | int],
+    key: Callable[[R], C],
+    key_type: type[C],
     node: Callable[[R], N],
     first: int | None,
     after: str | None,
@@ -90,7 +92,7 @@ async def connection(
     begin: str | int | None = None
     if after is not None:
         begin = _read_cursor(after, mark)
-        if begin is None:
+        if type(begin) is not key_type:
             problems.append(InvalidInput(path=("after",), expected="a cursor that this very list gave out"))
     refuse_if_any(problems)
     async with store.read() as session:

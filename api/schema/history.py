@@ -37,6 +37,8 @@ class AuditFilter:
         """What to list. Raises `Refused` for text that no database could hold."""
         refuse_if_any(
             [
+                *checks.list_problems(self.actions, "actions", "filter", "actions"),
+                *checks.list_problems(self.actor_ids, "actor ids", "filter", "actorIds"),
                 *checks.search_problems(self.target_type, "filter", "targetType"),
                 *checks.search_problems(self.target_id, "filter", "targetId"),
                 *checks.search_problems(self.request_id, "filter", "requestId"),
@@ -147,6 +149,7 @@ async def entries_of(
         lambda session, wanted: history.entries_page(session, chain, query, wanted),
         list_name=filter_name("entries", chain, query),
         key=lambda row: row.sequence,
+        key_type=int,
         node=lambda row: AuditEntry(row=row),
         first=first,
         after=after,

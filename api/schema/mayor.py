@@ -126,6 +126,7 @@ class Mayor:
             lambda session, wanted: history.signals_page(session, self.town, wanted),
             list_name=filter_name("signals", self.town),
             key=lambda row: row.sequence,
+            key_type=int,
             node=lambda row: MayorRestartSignal(row=row),
             first=first,
             after=after,

@@ -98,6 +98,7 @@ class Profile(Node):
             lambda session, wanted: policies.profile_versions_page(session, owner, name, wanted),
             list_name=filter_name("profile versions", owner, name),
             key=lambda row: row.version,
+            key_type=int,
             node=lambda row: ProfileVersion(row=row),
             first=first,
             after=after,

@@ -48,6 +48,7 @@ class TownQuery:
             lambda session, wanted: towns.towns_page(session, name_contains=name_contains, wanted=wanted),
             list_name=filter_name("towns", name_contains),
             key=lambda row: row.town_id,
+            key_type=str,
             node=lambda row: Town(row=row),
             first=first,
             after=after,

@@ -1,7 +1,10 @@
 """Checks of single input values. Each gives the problems found, as a list, so that a caller can gather them all."""
 
-from models.domain.errors import InvalidInput, Path, Problem
+from collections.abc import Sized
+
+from models.domain.errors import InvalidInput, Path, Problem, TooMany
 from models.domain.vocabulary import (
+    MAX_FILTER,
     MAX_IDEMPOTENCY_KEY,
     MAX_NAME,
     MAX_REASON,
@@ -46,6 +49,13 @@ def key_problems(value: str | None) -> list[Problem]:
 def search_problems(value: str | None, *path: str) -> list[Problem]:
     """For text that is looked for; None and blank text look for nothing in particular."""
     return [] if value is None else _text_problems(value, path, longest=MAX_TITLE, blank_ok=True)
+
+
+def list_problems(values: Sized | None, kind: str, *path: str) -> list[Problem]:
+    """For a list that narrows a search."""
+    if values is None or len(values) <= MAX_FILTER:
+        return []
+    return [TooMany(path=path, kind=kind, limit=MAX_FILTER, given=len(values))]
 
 
 def version_problems(value: int, *path: str) -> list[Problem]:

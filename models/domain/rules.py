@@ -152,32 +152,39 @@ def check_override_rules(
     were set and are merely kept, so that a rig's removal does not stand in the way of an unrelated change.
     """
 
-    def may_stand(key: RuleKey, model: str) -> list[Problem]:
-        if key.rig_id is None or key.rig_id in rigs or carried.get(key) == model:
+    def may_stand(draft: DraftRule, key: RuleKey | None) -> list[Problem]:
+        rig_id = draft.rig_id
+        if rig_id is None or rig_id in rigs or not is_id(rig_id) or draft.role is Role.MAYOR:
+            return []  # nothing to say of it, or said of its key already
+        if key is not None and carried.get(key) == draft.model:
             return []
-        return [UnknownRig(rig_id=key.rig_id)]
+        return [UnknownRig(rig_id=rig_id)]
 
     return _checked(drafts, models=models, may_stand=may_stand)
 
 
-def _may_stand_in_a_profile(key: RuleKey, _model: str) -> list[Problem]:
-    return [] if key.rig_id is None else [ProfileKnowsNoRigs()]
+def _may_stand_in_a_profile(draft: DraftRule, _key: RuleKey | None) -> list[Problem]:
+    return [] if draft.rig_id is None or draft.role is Role.MAYOR else [ProfileKnowsNoRigs()]
 
 
 def _checked(
-    drafts: Sequence[DraftRule], *, models: Collection[str], may_stand: Callable[[RuleKey, str], list[Problem]]
+    drafts: Sequence[DraftRule],
+    *,
+    models: Collection[str],
+    may_stand: Callable[[DraftRule, RuleKey | None], list[Problem]],
 ) -> tuple[Rule, ...]:
-    """The rules of one table. `may_stand` tells what is wrong with a legal key and its model in this very table."""
+    """The rules of one table. `may_stand` tells what is wrong in this very table with a draft and its key, if legal."""
     problems: list[Problem] = []
     models_by_key: dict[RuleKey, str] = {}
     for index, draft in enumerate(drafts):
         found = model_problems(draft.model, models=models)
+        key = None
         try:
             key = draft.key()
         except Refused as refused:
             found.extend(refused.problems)
-        else:
-            found.extend(may_stand(key, draft.model))
+        found.extend(may_stand(draft, key))
+        if key is not None:
             if key in models_by_key:
                 found.append(DuplicateRule(key=key.spelling))
             models_by_key.setdefault(key, draft.model)

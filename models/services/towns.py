@@ -104,7 +104,12 @@ async def import_town(
     if problems or imported is None:
         raise Refused(problems)
     host = imported
-    body = {"new": asdict(new), "config": config, "rigs": [asdict(rig) for rig in rigs], "reason": reason}
+    body = {
+        "new": asdict(new),
+        "config": config,
+        "rigs": [[rig.rig_id, rig.name, rig.config] for rig in rigs],
+        "reason": reason,
+    }
 
     async def work(unit: WriteUnit) -> Outcome:
         async def act() -> Outcome:

@@ -5,6 +5,7 @@ deferred transaction loses updates in silence or fails with "database is locked"
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, event, make_url
@@ -56,6 +57,8 @@ def async_url(text: str) -> URL:
     if url.drivername == "sqlite":
         if url.database in {None, "", ":memory:"}:
             raise UnusableDatabaseUrlError("SQLite needs a file: sqlite:///townclerk.db")
+        if not Path(str(url.database)).absolute().parent.is_dir():
+            raise UnusableDatabaseUrlError(f"there is no folder for the SQLite file {url.database}")
         return url.set(drivername="sqlite+aiosqlite")
     if url.drivername in {"postgresql", "postgres"}:
         if unknown := url.query.keys() - _POSTGRESQL_PARAMETERS.keys():
