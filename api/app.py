@@ -35,13 +35,13 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        rollouts = asyncio.create_task(_finish_rollouts(store, settings.rollout_interval_seconds))
+        stop = asyncio.Event()
+        rollouts = asyncio.create_task(_finish_rollouts(store, settings.rollout_interval_seconds, stop))
         try:
             yield
         finally:
-            rollouts.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await rollouts
+            stop.set()  # not cancelled: a connection that is being made just now would be left behind
+            await rollouts
             await store.dispose()
 
     app = Starlette(
@@ -69,16 +69,17 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     return Store(database=database, clock=clock, tables=TableCache(settings.table_cache_size))
 
 
-async def _finish_rollouts(store: Store, interval: float) -> None:
-    """Look for rollouts left unfinished, at once and then every `interval` seconds, for as long as the app lives."""
-    while True:
+async def _finish_rollouts(store: Store, interval: float, stop: asyncio.Event) -> None:
+    """Look for rollouts left unfinished, at once and then every `interval` seconds, until `stop` is set."""
+    while not stop.is_set():
         try:
             await roll_out_all(store)
         except StorageUnavailableError:
             _LOG.warning("rollouts wait for the database")
         except Exception:  # noqa: BLE001  # nothing may end the watch; the log tells
             _LOG.exception("rollout failed; trying again")
-        await asyncio.sleep(interval)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), interval)
 
 
 async def _healthz(_request: Request) -> Response:

@@ -83,7 +83,7 @@ class GraphQLDoor:
             f"The body may have at most {self._max_body_bytes} bytes.", status=413, code="BODY_LIMIT"
         )
         announced = request.headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > self._max_body_bytes:
+        if announced.isdecimal() and int(announced[:18]) > self._max_body_bytes:
             raise too_long
         body = bytearray()
         async for chunk in request.stream():

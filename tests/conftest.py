@@ -5,9 +5,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from api.observability import configure_logging
 from tests.client import Api, serving
 from tests.databases import BACKENDS, Databases
 from tests.postgres import NoPostgresError
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs_as_served() -> None:
+    """Logs are set up as a server sets them up; the library's own default would draw every request in colour."""
+    configure_logging("ERROR")
 
 
 @pytest.fixture(scope="session")

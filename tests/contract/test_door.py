@@ -285,7 +285,8 @@ def test_readyz__over_an_unmigrated_database__is_not_ready(backend: str, databas
 
 
 def test_readyz__over_no_database_at_all__is_not_ready(backend: str, databases: Databases) -> None:
-    nowhere = databases.empty(backend) + ("/no/such/file.db" if backend == "sqlite" else "_that_is_not_there")
+    a_folder, no_database = f"sqlite:///{databases.folder}", f"{databases.empty(backend)}_that_is_not_there"
+    nowhere = a_folder if backend == "sqlite" else no_database
     with quiet(), serving(nowhere) as running:
         assert running.http.get("/healthz").status_code == 200
         assert running.http.get("/readyz").status_code == 503

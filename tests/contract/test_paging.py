@@ -121,6 +121,7 @@ class Listing:
             yield page
             if not page["pageInfo"]["hasNextPage"]:
                 return
+            assert page["pageInfo"]["endCursor"] not in {after, None}, "it would go on for ever"
             after = page["pageInfo"]["endCursor"]
 
 

@@ -317,7 +317,7 @@ def test_rollout__left_unfinished_by_another_process__is_finished_once_however_m
 
 def watching(api: Api) -> AbstractContextManager[Api]:
     """Another process over the same database, which looks for unfinished rollouts all the time."""
-    return serving(api.url, rollout_interval_seconds=0.01)
+    return serving(api.url, rollout_interval_seconds=0.05)
 
 
 def test_rollout__where_the_mayor_runs_on_the_new_pair_already__signals_no_restart(quiet: Api) -> None:
