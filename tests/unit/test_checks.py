@@ -6,6 +6,7 @@ from models.domain.checks import (
     id_problems,
     key_problems,
     label_problems,
+    list_problems,
     name_problems,
     reason_problems,
     search_problems,
@@ -13,7 +14,7 @@ from models.domain.checks import (
     version_problems,
 )
 from models.domain.errors import Code, Path, Problem
-from models.domain.vocabulary import MAX_VERSION
+from models.domain.vocabulary import MAX_FILTER, MAX_VERSION
 from tests.refusals import found
 
 Check = Callable[[str], list[Problem]]
@@ -98,3 +99,18 @@ def test_version__in_range__has_no_problems(version: int) -> None:
 @pytest.mark.parametrize("version", [-1, MAX_VERSION + 1])
 def test_version__out_of_range__is_invalid(version: int) -> None:
     assert found(version_problems(version, "expectedVersion")) == [(Code.INVALID_INPUT, ("expectedVersion",))]
+
+
+@pytest.mark.parametrize("given", [None, [], ["gt:held"] * MAX_FILTER])
+def test_list__that_narrows_a_search_within_the_limit__is_taken(given: list[str] | None) -> None:
+    assert list_problems(given, "labels", "filter", "labels") == []
+
+
+def test_list__that_narrows_a_search_beyond_the_limit__is_too_many() -> None:
+    given = ["gt:held"] * (MAX_FILTER + 1)
+    assert found(list_problems(given, "labels", "filter", "labels")) == [(Code.TOO_MANY, ("filter", "labels"))]
+
+
+@pytest.mark.parametrize("reason", ["\u200b", "\u2060 \u200d", "\u3000"])
+def test_reason__of_nothing_that_shows__is_blank(reason: str) -> None:
+    assert found(reason_problems(reason)) == [(Code.INVALID_INPUT, ("reason",))]
