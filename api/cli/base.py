@@ -1,0 +1,64 @@
+"""What all commands share: the group, how they end, and how they get at the database."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import IO, Any, Final, TypeVar
+
+import click
+from rich.console import Console
+
+from api.app import open_store
+from api.settings import Settings
+from models.store.engine import UnusableDatabaseUrlError
+from models.store.migrations import is_current
+from models.store.unit import Store
+
+T = TypeVar("T")
+
+_PIPED_WIDTH: Final = 200
+
+
+class CouldNotError(click.ClickException):
+    """What was asked for could not be done: one line on standard error, exit code 2."""
+
+    exit_code = 2
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"townclerk: {self.message}", err=True, file=file)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="townclerk")
+def cli() -> None:
+    """Townclerk decides which model each bead runs on, says why, and keeps the record of every change."""
+
+
+def with_store(settings: Settings, work: Callable[[Store], Awaitable[T]]) -> T:
+    """What `work` gives for the store of the settings, in an event loop of its own."""
+
+    async def run() -> T:
+        store = open_store(settings)
+        try:
+            return await work(store)
+        finally:
+            await store.dispose()
+
+    return asyncio.run(run())
+
+
+async def migrated(store: Store, work: Callable[[Store], Awaitable[T]]) -> T:
+    """What `work` gives, once it is sure that the database is at the newest migration."""
+    if not await is_current(store.database):
+        raise UnusableDatabaseUrlError("the database is not at the newest migration: run townclerk migrate")
+    return await work(store)
+
+
+def console() -> Console:
+    """Where tables go: as wide as the terminal, and of one width where there is none."""
+    return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+
+
+def first_line(error: BaseException | None) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

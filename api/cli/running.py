@@ -1,0 +1,92 @@
+"""Commands that run the service and set up its database."""
+
+import ipaddress
+import os
+import signal
+import sys
+
+import click
+import uvicorn
+from sqlalchemy import make_url
+
+from api.cli.base import CouldNotError, cli, migrated, with_store
+from api.demo import seed_demo
+from api.observability import configure_logging
+from api.schema import build_schema
+from api.settings import Settings
+from models.services.seed import seed
+from models.store.migrations import upgrade
+from models.store.unit import Store
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--dev", is_flag=True, help="Open to anyone on this machine; seeds the demo town in an empty database.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
+def serve(host: str, port: int, dev: bool, workers: int) -> None:  # noqa: FBT001  # click passes flags so
+    """Serve the API. A SQLite database is migrated; on PostgreSQL run `townclerk migrate` first."""
+    if not dev:
+        raise CouldNotError("there are no tokens yet, so it would be open to anyone: serve --dev on a loopback address")
+    if not _is_loopback(host):
+        raise CouldNotError(f"--dev serves loopback addresses only, and {host} is none")
+    os.environ["TOWNCLERK_DEV"] = "true"
+    settings = Settings()
+    configure_logging(settings.log_level)
+    with_store(settings, lambda store: _prepare(store, demo=True))
+    database = make_url(settings.database_url).render_as_string(hide_password=True)
+    click.echo(f"Townclerk serves on http://{host}:{port}/graphql (dev mode, {database})")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it anew once all requests are answered
+    uvicorn.run(
+        "api.app:served_app", factory=True, host=host, port=port, workers=workers, log_config=None, access_log=False
+    )
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database to the newest migration and fill an empty one with the shipped profiles and models."""
+
+    async def work(store: Store) -> None:
+        await upgrade(store.database)
+        await seed(store)
+
+    with_store(Settings(), work)
+    click.echo("The database is at the newest migration.")
+
+
+@cli.command()
+def demo() -> None:
+    """Seed the demo town; does nothing where it exists."""
+    made = with_store(Settings(), lambda store: migrated(store, seed_demo))
+    click.echo("The demo town is there." if made else "The demo town was there already.")
+
+
+@cli.command()
+def schema() -> None:
+    """Print the SDL."""
+    click.echo(build_schema().as_str())
+
+
+async def _prepare(store: Store, *, demo: bool) -> None:
+    """Make a database ready to serve: a SQLite one is migrated, a PostgreSQL one has to be."""
+    if store.database.is_sqlite:
+        await upgrade(store.database)
+        await seed(store)
+    await migrated(store, _seed_demo_if_empty if demo else _nothing)
+
+
+async def _seed_demo_if_empty(store: Store) -> None:
+    await seed_demo(store, only_if_empty=True)
+
+
+async def _nothing(_store: Store) -> None:
+    pass
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
