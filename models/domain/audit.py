@@ -5,11 +5,13 @@ canonical bytes; exactly those bytes are stored, so that nothing has to be rebui
 """
 
 import hashlib
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from models.domain.canonical import canonical_bytes
 from models.domain.vocabulary import Actor
@@ -17,6 +19,7 @@ from models.domain.vocabulary import Actor
 CENTRAL_CHAIN: Final = "@central"  # no town id begins with an @
 GENESIS: Final = "0" * 64
 SCHEMA_VERSION: Final = 1
+_HASH: Final = re.compile("[0-9a-f]{64}")
 _DOMAIN_TAG: Final = b"townclerk-audit-v1\n"
 
 
@@ -102,6 +105,50 @@ class Entry:
                 "previousHash": self.previous_hash,
             }
         )
+
+
+def read_entry(canonical: bytes) -> Entry:
+    """The entry whose canonical bytes these are, to the last byte. Raises `ValueError` for any others."""
+    try:
+        fields: Any = json.loads(canonical)
+        entry = Entry(
+            chain=fields["chain"],
+            sequence=fields["sequence"],
+            occurred_at=datetime.fromisoformat(fields["occurredAt"]),
+            actor=Actor(actor_id=fields["actor"], on_behalf_of=fields["onBehalfOf"]),
+            credential_id=fields["credential"],
+            request_id=fields["requestId"],
+            change=Change(
+                action=AuditAction[fields["action"]],
+                target_type=TargetType(fields["targetType"]),
+                target_id=fields["targetId"],
+                reason=fields["reason"],
+                version_before=fields["versionBefore"],
+                version_after=fields["versionAfter"],
+                before=fields["before"],
+                after=fields["after"],
+            ),
+            previous_hash=fields["previousHash"],
+        )
+        if entry.canonical() == canonical and _is_well_typed(entry):
+            return entry
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not an entry of schema {SCHEMA_VERSION}") from error
+    raise ValueError(f"not the canonical bytes of an entry of schema {SCHEMA_VERSION}")
+
+
+def _is_well_typed(entry: Entry) -> bool:
+    change = entry.change
+    texts = (entry.chain, entry.actor.actor_id, entry.request_id, change.target_id)
+    optional_texts = (entry.actor.on_behalf_of, entry.credential_id, change.reason)
+    return (
+        all(type(text) is str for text in texts)
+        and all(text is None or type(text) is str for text in optional_texts)
+        and type(entry.sequence) is int
+        and all(version is None or type(version) is int for version in (change.version_before, change.version_after))
+        and all(value is None or type(value) is dict for value in (change.before, change.after))
+        and _HASH.fullmatch(entry.previous_hash) is not None
+    )
 
 
 def entry_hash(previous_hash: str, canonical: bytes) -> str:

@@ -4,10 +4,11 @@ A rule maps a key ``(role?, label?, rig?)`` to a model. Nonsense can't be built:
 typed problems whose paths name the field (``label``, ``rigId``, ``model``).
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, Self
 
 from models.domain.errors import (
     DuplicateRule,
@@ -31,6 +32,8 @@ ROLE_TITLE: Final[Mapping[Role | None, str]] = {
     Role.REFINERY: "Refinery",
     None: "Any role",
 }
+
+_SPELLING: Final = re.compile(r"(\*|mayor|polecat|refinery)(?:\[([^\]]+)\])?(?:@(.+))?")
 
 SortKey = tuple[int, int, int, str]
 
@@ -93,6 +96,14 @@ class RuleKey:
         """Most specific first; then mayor, polecat, refinery, any; then label precedence; then rig id."""
         label = PRECEDENCE[self.label] if self.label is not None else -1
         return (-self.specificity, ROLE_ORDER[self.role], label, self.rig_id or "")
+
+    @classmethod
+    def read(cls, spelling: str) -> Self:
+        """The key that is spelt so. Raises `Refused`, or `ValueError` for what is no spelling of any key."""
+        if (parts := _SPELLING.fullmatch(spelling)) is None:
+            raise ValueError(f"{spelling!r} spells no rule's key")
+        role, label, rig_id = parts.groups()
+        return cls(role=None if role == "*" else Role(role), label=label, rig_id=rig_id)
 
     @property
     def lookup(self) -> tuple[Role | None, str | None, str | None]:

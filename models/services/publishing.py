@@ -8,7 +8,7 @@ from models.domain.audit import AuditAction, Change, TargetType
 from models.domain.errors import NoChange, Path, Problem, Refused, refuse_if_any
 from models.domain.overrides import Choice, OverrideSet, next_set
 from models.domain.resolution import compile_table
-from models.domain.rules import DraftKey, DraftRule
+from models.domain.rules import DraftKey, DraftRule, RuleKey
 from models.domain.vocabulary import OverrideSetCause
 from models.services.decisions import Desk, Draft
 from models.services.heads import lock_town
@@ -135,7 +135,9 @@ async def _publish(
             new = next_set(current.override_set, choice, at=head.instant, by=caller.actor)
             if new.content_hash == current.override_set.content_hash and not choice.renewed:
                 raise Refused(NoChange(subject=f"Version {head.version}", path=subject))
-            installation = Installation(cause=cause, revert_of=revert_of, reason=publication.reason)
+            installation = Installation(
+                cause=cause, revert_of=revert_of, reason=publication.reason, renewed=choice.renewed
+            )
             await install(unit, head, caller, current, new, installation)
             return Outcome(subject=head.chain, version=new.version)
 
@@ -146,11 +148,21 @@ async def _publish(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
-    """Why a set comes into force."""
+    """Why a set comes into force, and which of its overrides count as set anew though they read the same."""
 
     cause: OverrideSetCause
     reason: str | None
     revert_of: int | None = None
+    renewed: frozenset[RuleKey] = frozenset()
+
+    def record(self) -> dict[str, object]:
+        """What an audit entry has to tell of it, so that a replay gives the very rows that were stored."""
+        told: dict[str, object] = {}
+        if self.revert_of is not None:
+            told["revertOf"] = self.revert_of
+        if self.renewed:
+            told["renewed"] = sorted(key.spelling for key in self.renewed)
+        return told
 
 
 async def install(
@@ -167,7 +179,7 @@ async def install(
         version_before=current.override_set.version,
         version_after=new.version,
         before=set_record(current.override_set),
-        after=set_record(new),
+        after={**set_record(new), **why.record()},
     )
     await record(unit, head, caller, change)
 

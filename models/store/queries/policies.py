@@ -82,6 +82,10 @@ async def profiles_of(session: AsyncSession, owners: Iterable[str]) -> Sequence[
     return (await session.exec(query.order_by(col(ProfileRow.owner), col(ProfileRow.name)))).all()
 
 
+async def all_profiles(session: AsyncSession) -> Sequence[ProfileRow]:
+    return (await session.exec(select(ProfileRow))).all()
+
+
 async def locked_profile(session: AsyncSession, owner: str, name: str, *, share: bool) -> ProfileRow | None:
     """A profile that no one publishes (`share`), or even reads for a decision, until the transaction ends."""
     query = (

@@ -1,0 +1,292 @@
+"""Verification of what is stored: each chain by itself, and every row against the entry that has to tell of it.
+
+The chain is replayed; the rows that it calls for are compared column by column with those that are there. All of it
+happens in one snapshot, in streams, in bounded memory. Restart signals follow from the rest and are not looked at.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Any, Final
+
+from sqlmodel import SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.domain.audit import CENTRAL_CHAIN, Entry
+from models.domain.errors import NotFound, Refused
+from models.domain.replay import BeadTold, ObservationTold, ProfileTold, Replay, SetTold
+from models.domain.verification import ChainBrokenError, ChainCheck, FaultCode, Head, Verification
+from models.services import expectation
+from models.services.expectation import ProfileShelf, SetHistory
+from models.store.audit import AuditEntryRow
+from models.store.queries import policies, towns
+from models.store.queries.record import Place, Record, RowStream, Streams
+from models.store.unit import Store
+
+Progress = Callable[[int], None]  # called as entries are looked at, with how many
+
+_REVISION: Final = frozenset({"revision"})  # its numbers are looked at for all revisions of a bead at once
+
+
+async def verify_all(store: Store, *, progress: Progress | None = None) -> AsyncIterator[Verification]:
+    """Verify every chain and every row that belongs to one, in one snapshot, by chain."""
+    async with store.read() as session:
+        record = Record(session, None)
+        waiting = await record.chains()
+        streams = await record.open()
+        shelf = ProfileShelf(session)
+        while True:
+            ahead = [await stream.next_chain() for stream in (streams.entries, *streams.beside_entries())]
+            chain = min((it for it in (*waiting[:1], *ahead) if it is not None), default=None)
+            if chain is None:
+                return
+            waiting = waiting[1:] if waiting[:1] == [chain] else waiting
+            yield await _ChainVerifier(session, record, streams, shelf, chain, None, progress).run()
+
+
+async def verify_one(
+    store: Store, chain: str, *, expected: Head | None = None, progress: Progress | None = None
+) -> Verification:
+    """Verify one chain with the rows that belong to it. Raises `Refused` with `NOT_FOUND` for an unknown town."""
+    async with store.read() as session:
+        if chain != CENTRAL_CHAIN and not await towns.heads(session, [chain]):
+            raise Refused(NotFound(kind="town", name=chain, path=("townId",)))
+        record = Record(session, chain)
+        shelf = ProfileShelf(session)
+        return await _ChainVerifier(session, record, await record.open(), shelf, chain, expected, progress).run()
+
+
+async def count_entries(store: Store, chain: str | None) -> int:
+    """How many entries a verification will look at; of all chains where `chain` is None."""
+    async with store.read() as session:
+        return await Record(session, chain).count()
+
+
+class _ChainVerifier:
+    """One chain under verification."""
+
+    def __init__(
+        self,
+        session: AsyncSession,
+        record: Record,
+        streams: Streams,
+        shelf: ProfileShelf,
+        chain: str,
+        expected: Head | None,
+        progress: Progress | None,
+    ) -> None:
+        self._session = session
+        self._record = record
+        self._streams = streams
+        self._chain = chain
+        self._check = ChainCheck(chain, expected=expected)
+        self._replay = Replay(chain)
+        self._sets = SetHistory(chain, shelf)
+        self._progress = progress or (lambda _count: None)
+        self._last: Entry | None = None
+        self._entries = 0
+
+    async def run(self) -> Verification:
+        """Follow the chain to its end or to the first fault; leaves all streams at the next chain."""
+        fault = None
+        try:
+            while row := await self._next_entry():
+                await self._look_at(row)
+            self._check.finish()
+            await self._compare_what_stands()
+        except ChainBrokenError as broken:
+            fault = broken.fault
+        while await self._next_entry():
+            pass
+        for stream in self._streams.beside_entries():
+            await stream.take(self._chain)
+        return Verification(chain=self._chain, entries=self._entries, head=self._check.head, fault=fault)
+
+    async def _next_entry(self) -> AuditEntryRow | None:
+        row = await self._streams.entries.next_row(self._chain)
+        if row is not None:
+            self._entries += 1
+            self._progress(1)
+        return row
+
+    async def _look_at(self, row: AuditEntryRow) -> None:
+        place = self._check.next_sequence
+        if row.sequence == place:
+            entry = self._check.follow(row.canonical, row.hash)
+        else:
+            code, what = (FaultCode.GAP, "is missing") if row.sequence > place else (FaultCode.FORK, "is there twice")
+            raise ChainBrokenError(code, min(row.sequence, place), f"the entry {min(row.sequence, place)} {what}")
+        if differing := _differing(_columns_of(entry), row):
+            raise ChainBrokenError(
+                FaultCode.COLUMNS_DIFFER, entry.sequence, f"its columns {differing} belie the entry's bytes"
+            )
+        self._last = entry
+        try:
+            await self._compare_what_was_told(entry)
+        except (Refused, ValueError, LookupError) as error:
+            raise ChainBrokenError(FaultCode.ROW_DIFFERS, entry.sequence, str(error)) from error
+
+    async def _compare_what_was_told(self, entry: Entry) -> None:
+        beads: list[BeadTold] = []
+        for told in self._replay.apply(entry):
+            if isinstance(told, BeadTold):
+                beads.append(told)
+            elif isinstance(told, SetTold):
+                row, rules = await self._sets.rows(entry, told)
+                await self._claim(entry, self._streams.override_sets, told.version, [row])
+                await self._claim(entry, self._streams.overrides, told.version, rules)
+            elif isinstance(told, ObservationTold):
+                seen = expectation.observation_row(entry, told)
+                await self._claim(entry, self._streams.observations, told.sequence, [seen])
+            else:
+                await self._compare_profile(entry, told)
+        if beads:
+            await self._compare_beads(entry, beads)
+
+    async def _compare_profile(self, entry: Entry, told: ProfileTold) -> None:
+        row, rules = expectation.profile_rows(entry, told)
+        await self._claim(entry, self._streams.profile_versions, entry.occurred_at, [row])
+        key = (row.owner, row.name, row.version)
+        stored = (await policies.profile_rules(self._session, [key])).get(key, [])
+        _match(entry.sequence, rules, stored)
+
+    async def _compare_beads(self, entry: Entry, told: Sequence[BeadTold]) -> None:
+        """All revisions have to be there, and of the beads those that nothing was told of since."""
+        rows = {it.bead_id: expectation.bead_rows(entry, it) for it in told}
+        revised = [rows[it.bead_id][1] for it in told if it.revised]
+        await self._claim(entry, self._streams.revisions, entry.occurred_at, revised, aside=_REVISION)
+        standing = await self._take(self._streams.beads, entry.occurred_at)
+        expected = [rows[bead.bead_id][0] for bead in standing if bead.bead_id in rows]
+        _match(entry.sequence, expected, standing, aside=_REVISION)
+
+    async def _claim(
+        self,
+        entry: Entry,
+        stream: RowStream[Any],
+        place: Place,
+        expected: Sequence[SQLModel],
+        *,
+        aside: frozenset[str] = frozenset(),
+    ) -> None:
+        """Hold what `entry` calls for at `place` against what is stored there, and pass no row over."""
+        _match(entry.sequence, expected, await self._take(stream, place), aside=aside)
+
+    async def _take(self, stream: RowStream[Any], place: Place | None = None) -> Sequence[Any]:
+        found, passed = await stream.take(self._chain, place)
+        if passed is not None:
+            raise _unexplained(passed)
+        return found
+
+    async def _compare_what_stands(self) -> None:
+        """What is left of the chain's rows once all its entries are told."""
+        for stream in self._streams.beside_entries():
+            await self._take(stream)
+        await self._compare_head()
+        if self._chain == CENTRAL_CHAIN:
+            _match(None, expectation.model_rows(self._replay), await policies.models(self._session))
+            await self._compare_central_profiles()
+            return
+        stored = await towns.towns(self._session, [self._chain])
+        _match(None, expectation.town_rows(self._replay), list(stored.values()))
+        rigs = (await towns.rigs_of(self._session, [self._chain])).get(self._chain, [])
+        _match(None, expectation.rig_rows(self._replay), rigs)
+        own = await policies.profiles_of(self._session, [self._chain])
+        imported = [row for row in expectation.latest_profile_rows(self._replay) if row.name not in _moved_on(own)]
+        _match(None, imported, [row for row in own if row.name in {it.name for it in imported}])
+        if (bead_id := await self._record.misfit_bead(self._chain)) is not None:
+            message = f"beads {bead_id} is not as its last revision says, or its revisions have a gap"
+            raise ChainBrokenError(FaultCode.ROW_DIFFERS, None, message)
+
+    async def _compare_central_profiles(self) -> None:
+        """A town's own profile is central business from its second version on; the first may be the town's import."""
+        told = expectation.latest_profile_rows(self._replay)
+        names = {(row.owner, row.name) for row in told}
+        stored = await policies.all_profiles(self._session)
+        imported = {
+            (row.owner, row.name)
+            for row in stored
+            if row.owner != CENTRAL_CHAIN and row.version == 1 and (row.owner, row.name) not in names
+        }
+        _match(None, told, [row for row in stored if (row.owner, row.name) not in imported])
+
+    async def _compare_head(self) -> None:
+        head = (await towns.heads(self._session, [self._chain])).get(self._chain)
+        last, at = self._check.head, self._last
+        if head is None or at is None:
+            if head is not None and head.audit_sequence > 0:
+                raise ChainBrokenError(FaultCode.TAIL_CUT, 1, f"the head says {head.audit_sequence}, there is no entry")
+            if at is not None:
+                raise ChainBrokenError(FaultCode.ROW_MISSING, None, f"heads {self._chain} is missing")
+            return
+        if head.audit_sequence > last.sequence:
+            message = f"the head says {head.audit_sequence}, the chain ends at {last.sequence}"
+            raise ChainBrokenError(FaultCode.TAIL_CUT, last.sequence + 1, message)
+        expected = {
+            "version": self._replay.version,
+            "instant": at.occurred_at,
+            "audit_sequence": last.sequence,
+            "audit_hash": last.hash,
+            "observation_sequence": self._replay.observations,
+        }
+        if differing := _differing(expected, head):
+            raise ChainBrokenError(FaultCode.ROW_DIFFERS, None, f"heads {self._chain} differs in {differing}")
+
+
+def _columns_of(entry: Entry) -> dict[str, object]:
+    """The columns that repeat parts of an entry, as its bytes have them."""
+    return {
+        "sequence": entry.sequence,
+        "occurred_at": entry.occurred_at,
+        "action": entry.change.action,
+        "actor_id": entry.actor.actor_id,
+        "target_type": entry.change.target_type.value,
+        "target_id": entry.change.target_id,
+        "request_id": entry.request_id,
+    }
+
+
+def _match(
+    sequence: int | None,
+    expected: Iterable[SQLModel],
+    stored: Iterable[SQLModel],
+    *,
+    aside: frozenset[str] = frozenset(),
+) -> None:
+    """Hold rows against each other by their keys; columns `aside` do not count. Raises `ChainBrokenError`."""
+    by_key: dict[tuple[object, ...], SQLModel] = {}
+    for row in stored:
+        if by_key.setdefault(_key(row, aside), row) is not row:
+            raise _unexplained(row)
+    for row in expected:
+        found = by_key.pop(_key(row, aside), None)
+        if found is None:
+            raise ChainBrokenError(FaultCode.ROW_MISSING, sequence, f"{_name(row)} is missing")
+        values = {name: value for name, value in row.model_dump().items() if name not in aside}
+        if differing := _differing(values, found):
+            raise ChainBrokenError(FaultCode.ROW_DIFFERS, sequence, f"{_name(found)} differs in {differing}")
+    for row in by_key.values():
+        raise _unexplained(row)
+
+
+def _differing(expected: dict[str, object], row: SQLModel) -> str:
+    """The names of the columns in which `row` is not as expected."""
+    return ", ".join(name for name, value in expected.items() if getattr(row, name) != value)
+
+
+def _key(row: SQLModel, aside: frozenset[str] = frozenset()) -> tuple[object, ...]:
+    return tuple(getattr(row, name) for name in _table(row).primary_key.columns.keys() if name not in aside)  # noqa: SIM118  # columns, not a dict
+
+
+def _name(row: SQLModel) -> str:
+    return f"{_table(row).name} {' '.join(map(str, _key(row)))}"
+
+
+def _table(row: SQLModel) -> Any:
+    return type(row).__table__  # type: ignore[attr-defined]  # every class of a table has one
+
+
+def _unexplained(row: SQLModel) -> ChainBrokenError:
+    return ChainBrokenError(FaultCode.ROW_UNEXPLAINED, None, f"no entry tells of {_name(row)}")
+
+
+def _moved_on(profiles: Iterable[Any]) -> set[str]:
+    """The names of profiles that are past the version that came with their town."""
+    return {row.name for row in profiles if row.version > 1}
