@@ -16,6 +16,8 @@ from api.schema.fields import field
 from models.domain import checks
 from models.domain.audit import CENTRAL_CHAIN, AuditAction
 from models.domain.errors import NotFound, Refused, refuse_if_any
+from models.domain.verification import FaultCode, Verification
+from models.services.verification import verify_one
 from models.store.audit import AuditEntryRow
 from models.store.queries import history
 from models.store.queries.history import EntryQuery
@@ -76,7 +78,7 @@ class AuditEntry(Node):
     @field
     def town_id(self) -> strawberry.ID | None:
         """Null for what is central: profiles and models."""
-        return None if self.row.chain == CENTRAL_CHAIN else strawberry.ID(self.row.chain)
+        return _town_id(self.row.chain)
 
     @field
     def sequence(self) -> int:
@@ -140,6 +142,52 @@ class AuditHead:
     hash: str
 
 
+strawberry.enum(FaultCode, name="AuditFaultCode", description="What can be wrong with a chain or what it tells of.")
+
+
+@strawberry.type(description="What came of verifying a chain, and every row that it has to explain.")
+class AuditVerification:
+    found: strawberry.Private[Verification]
+
+    @field
+    def town_id(self) -> strawberry.ID | None:
+        """Null for the central chain."""
+        return _town_id(self.found.chain)
+
+    @field
+    def ok(self) -> bool:
+        return self.found.ok
+
+    @field
+    def entries(self) -> int:
+        """How many entries are stored."""
+        return self.found.entries
+
+    @field
+    def head(self) -> AuditHead:
+        """The last entry that was found good."""
+        head = self.found.head
+        return AuditHead(town_id=_town_id(self.found.chain), sequence=head.sequence, hash=head.hash)
+
+    @field
+    def first_bad_sequence(self) -> int | None:
+        """Null where all is well, and where no entry is to blame: a row that none tells of."""
+        return None if self.found.fault is None else self.found.fault.sequence
+
+    @field
+    def problem(self) -> str | None:
+        """The first thing that is wrong, in one sentence for people."""
+        return None if self.found.fault is None else self.found.fault.message
+
+    @field
+    def problem_code(self) -> FaultCode | None:
+        return None if self.found.fault is None else self.found.fault.code
+
+
+def _town_id(chain: str) -> strawberry.ID | None:
+    return None if chain == CENTRAL_CHAIN else strawberry.ID(chain)
+
+
 async def entries_of(
     context: Context, chain: str, audit_filter: AuditFilter | None, first: int | None, after: str | None
 ) -> Connection[AuditEntry]:
@@ -175,6 +223,12 @@ class HistoryQuery:
     async def audit_head(self, info: Info, town_id: strawberry.ID | None = None) -> AuditHead:
         """The last entry of a town's chain, or of the central one."""
         return await audit_head_of(info.context, town_id)
+
+    @field
+    async def verify_audit(self, info: Info, town_id: strawberry.ID | None = None) -> AuditVerification:
+        """Follow a town's chain, or the central one, and hold it against all that is stored. Takes its time."""
+        await audit_head_of(info.context, town_id)
+        return AuditVerification(found=await verify_one(info.context.store, town_id or CENTRAL_CHAIN))
 
 
 async def audit_head_of(context: Context, town_id: strawberry.ID | None) -> AuditHead:

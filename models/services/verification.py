@@ -26,8 +26,13 @@ Progress = Callable[[int], None]  # called as entries are looked at, with how ma
 _REVISION: Final = frozenset({"revision"})  # its numbers are looked at for all revisions of a bead at once
 
 
-async def verify_all(store: Store, *, progress: Progress | None = None) -> AsyncIterator[Verification]:
-    """Verify every chain and every row that belongs to one, in one snapshot, by chain."""
+async def verify_all(
+    store: Store, *, expected: Head | None = None, progress: Progress | None = None
+) -> AsyncIterator[Verification]:
+    """Verify every chain and every row that belongs to one, in one snapshot; `expected` is a head of the central one.
+
+    Gives what came of each chain, in the order of their names.
+    """
     async with store.read() as session:
         record = Record(session, None)
         waiting = await record.chains()
@@ -39,7 +44,8 @@ async def verify_all(store: Store, *, progress: Progress | None = None) -> Async
             if chain is None:
                 return
             waiting = waiting[1:] if waiting[:1] == [chain] else waiting
-            yield await _ChainVerifier(session, record, streams, shelf, chain, None, progress).run()
+            head = expected if chain == CENTRAL_CHAIN else None
+            yield await _ChainVerifier(session, record, streams, shelf, chain, head, progress).run()
 
 
 async def verify_one(
