@@ -2,6 +2,8 @@
 
 import sys
 
+import click
+from click.exceptions import NoArgsIsHelpError
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -16,7 +18,16 @@ COMMANDS = (audit, audit_verify, reading, running)  # imported so that the group
 def main() -> None:
     """Run the console script; whatever could not be done ends in one line and exit code 2."""
     try:
-        cli()
+        sys.exit(cli(standalone_mode=False))
+    except click.Abort:
+        sys.exit(130)  # as shells say it of what was interrupted
+    except CouldNotError as error:
+        trouble = error.message
+    except NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        trouble = f"{error.format_message()} (townclerk --help tells more)"
     except (SQLAlchemyError, StorageUnavailableError, OSError) as error:
         trouble = f"the database can't be used: {first_line(error.__cause__ or error)}"
     except (UnusableDatabaseUrlError, ValidationError) as error:
