@@ -38,7 +38,7 @@ class Databases:
         if template is None:
             template = self._templates[backend] = self.empty(backend)
             asyncio.run(_prepare(template))
-        return self._copy(backend, template)
+        return self.copy(backend, template)
 
     def empty(self, backend: str) -> str:
         """The URL of a database without tables."""
@@ -54,7 +54,8 @@ class Databases:
             self._run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         self._stack.close()
 
-    def _copy(self, backend: str, template: str) -> str:
+    def copy(self, backend: str, template: str) -> str:
+        """The URL of a copy of the database at `template`, to which no one may be connected."""
         name = f"townclerk_{os.getpid()}_{next(self._numbers)}"
         source = make_url(template).database or ""
         if backend == "sqlite":
