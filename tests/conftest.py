@@ -9,6 +9,7 @@ from api.observability import configure_logging
 from tests.client import Api, serving
 from tests.databases import BACKENDS, Databases
 from tests.postgres import NoPostgresError
+from tests.tampering import faults
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -46,16 +47,25 @@ def database_url(backend: str, databases: Databases) -> str:
 
 @pytest.fixture
 def api(database_url: str) -> Iterator[Api]:
-    """A Townclerk of its own, with nothing in it but what every database begins with."""
+    """A Townclerk of its own, with nothing in it but what every database begins with.
+
+    Whatever a test did with it, the record has to explain it in the end.
+    """
     with serving(database_url) as running:
         yield running
+    assert faults(database_url) == {}
 
 
 @pytest.fixture(scope="module")
 def shared_api(backend: str, databases: Databases) -> Iterator[Api]:
-    """One Townclerk for a whole module: its tests make towns of their own and leave what is central alone."""
-    with serving(databases.fresh(backend)) as running:
+    """One Townclerk for a whole module: its tests make towns of their own and leave what is central alone.
+
+    Whatever they did with it, the record has to explain it in the end.
+    """
+    url = databases.fresh(backend)
+    with serving(url) as running:
         yield running
+    assert faults(url) == {}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

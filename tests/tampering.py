@@ -93,11 +93,25 @@ class Owner:
 
     def faults(self) -> dict[str, tuple[str, int | None]]:
         """Code and first bad sequence of each chain that is not as it should be."""
-        return {
-            chain: (found.fault.code.name, found.fault.sequence)
-            for chain, found in self.verified().items()
-            if found.fault is not None
-        }
+        return self._runner.run(_faults(self._store))
+
+
+def faults(url: str) -> dict[str, tuple[str, int | None]]:
+    """Code and first bad sequence of each chain of the database at `url` that is not as it should be."""
+    with asyncio.Runner() as runner:
+        store = Store(database=open_database(url))
+        try:
+            return runner.run(_faults(store))
+        finally:
+            runner.run(store.dispose())
+
+
+async def _faults(store: Store) -> dict[str, tuple[str, int | None]]:
+    return {
+        found.chain: (found.fault.code.name, found.fault.sequence)
+        async for found in verify_all(store)
+        if found.fault is not None
+    }
 
 
 @contextmanager

@@ -449,24 +449,31 @@ def inside_error(response: httpx2.Response) -> Json:
     return found
 
 
-def test_change__that_fails_inside__tells_no_more_than_the_request_id_and_writes_nothing(api: Api) -> None:
-    town_id = make_town(api)
-    drop_table(api.url, "audit_entries")
+@pytest.fixture
+def broken(database_url: str) -> Iterator[Api]:
+    """A Townclerk whose database a test breaks."""
+    with serving(database_url) as running:
+        yield running
+
+
+def test_change__that_fails_inside__tells_no_more_than_the_request_id_and_writes_nothing(broken: Api) -> None:
+    town_id = make_town(broken)
+    drop_table(broken.url, "audit_entries")
     query = """mutation ($id: ID!) { removeRig(input: {townId: $id, rigId: "web"}) { rig { rigId } } }"""
     with quiet():
-        inside_error(post(api, operation(query, variables={"id": town_id})))
-    rigs = api.data("query ($id: ID!) { town(townId: $id) { rigs { rigId removedAt } } }", id=town_id)["town"]["rigs"]
-    assert rigs == [{"rigId": "api", "removedAt": None}, {"rigId": "web", "removedAt": None}]
+        inside_error(post(broken, operation(query, variables={"id": town_id})))
+    town = broken.data("query ($id: ID!) { town(townId: $id) { rigs { rigId removedAt } } }", id=town_id)["town"]
+    assert town["rigs"] == [{"rigId": "api", "removedAt": None}, {"rigId": "web", "removedAt": None}]
 
 
-def test_read__that_fails_inside__tells_no_more_than_the_request_id(api: Api) -> None:
-    town_id = make_town(api)
-    drop_table(api.url, "bead_revisions")
-    drop_table(api.url, "beads")
+def test_read__that_fails_inside__tells_no_more_than_the_request_id(broken: Api) -> None:
+    town_id = make_town(broken)
+    drop_table(broken.url, "bead_revisions")
+    drop_table(broken.url, "beads")
     with quiet():
-        error = inside_error(post(api, operation(BEADS, variables={"id": town_id})))
+        error = inside_error(post(broken, operation(BEADS, variables={"id": town_id})))
     assert error["path"][:2] == ["town", "beads"]
-    assert api.data("query ($id: ID!) { town(townId: $id) { townId } }", id=town_id) == {"town": {"townId": town_id}}
+    assert broken.data("query ($id: ID!) { town(townId: $id) { townId } }", id=town_id) == {"town": {"townId": town_id}}
 
 
 # ---- the log
