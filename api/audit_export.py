@@ -11,6 +11,7 @@ import structlog
 from graphql import GraphQLError
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from api.door import encode
 from api.schema.scalars import parse_instant
@@ -100,10 +101,27 @@ def audit_export(store: Store) -> Callable[[Request], Awaitable[Response]]:
             "Content-Disposition": f'attachment; filename="{wanted.file_name}"',
             "Cache-Control": "no-store",
         }
-        content = () if request.method == "HEAD" else chunks
-        return StreamingResponse(content, headers=headers, media_type=wanted.format.media_type)
+        content = () if request.method == "HEAD" else _while_wanted(request, chunks)
+        return _Download(content, headers=headers, media_type=wanted.format.media_type)
 
     return handle
+
+
+class _Download(StreamingResponse):
+    """Ends after the page under way once whoever asked has gone.
+
+    Starlette's own is cancelled at once, which tears a connection to the database off in the middle of a statement.
+    """
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await self.stream_response(send)
+
+
+async def _while_wanted(request: Request, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        yield chunk
+        if await request.is_disconnected():
+            return
 
 
 async def _jsonl(store: Store, wanted: Wanted, span: Span) -> AsyncIterator[bytes]:
