@@ -5,12 +5,12 @@ import sys
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.cli import audit, reading, running
+from api.cli import audit, history, reading, running
 from api.cli.base import CouldNotError, cli, first_line
 from models.store.engine import UnusableDatabaseUrlError
 from models.store.unit import StorageUnavailableError
 
-COMMANDS = (audit, reading, running)  # imported so that the group knows them
+COMMANDS = (audit, history, reading, running)  # imported so that the group knows them
 
 
 def main() -> None:
