@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from api.audit_export import audit_export
 from api.door import GraphQLDoor, encode
 from api.observability import RequestLog, configure_logging
 from api.schema import build_schema
@@ -47,6 +48,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock)
     app = Starlette(
         routes=[
             Route("/graphql", door.handle, methods=["POST"]),
+            Route("/audit/export", audit_export(store)),
             Route("/healthz", _healthz),
             Route("/readyz", _readyz(store)),
         ],

@@ -7,6 +7,7 @@ from typing import IO, Any, Final, TypeVar
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from api.app import open_store
 from api.settings import Settings
@@ -57,6 +58,11 @@ async def migrated(store: Store, work: Callable[[Store], Awaitable[T]]) -> T:
 def console() -> Console:
     """Where tables go: as wide as the terminal, and of one width where there is none."""
     return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+
+
+def shown(text: str) -> Text:
+    """Text of someone else's for a terminal: no markup is read in it, and what would steer the terminal is spelled."""
+    return Text("".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text))
 
 
 def first_line(error: BaseException | None) -> str:

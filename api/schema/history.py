@@ -106,6 +106,18 @@ class AuditEntry(Node):
         return self.row.target_id
 
     @field
+    def version_before(self) -> int | None:
+        """The version in force before, of an override set or a profile; null or 0 where there was none."""
+        version: int | None = self._record["versionBefore"]
+        return version
+
+    @field
+    def version_after(self) -> int | None:
+        """The version that it made; null where it made none."""
+        version: int | None = self._record["versionAfter"]
+        return version
+
+    @field
     def reason(self) -> str | None:
         reason: str | None = self._record["reason"]
         return reason

@@ -19,8 +19,8 @@ from tests.towns import HAIKU, OPUS, SONNET, make_town, publish, rule, sync
 pytestmark = pytest.mark.xdist_group("audit_entries")  # its databases are made once
 
 CENTRAL = "@central"
-ALL_FIELDS = """id townId sequence occurredAt actor { actorId } action targetType targetId reason requestId before after
-    previousHash hash"""
+ALL_FIELDS = """id townId sequence occurredAt actor { actorId } action targetType targetId versionBefore versionAfter
+    reason requestId before after previousHash hash"""
 
 every_recipe = pytest.mark.parametrize("recipe", RECIPES, ids=str)
 
@@ -117,7 +117,8 @@ def assert_is_a_chain(entries: Sequence[tuple[int, bytes, str]], shown: Sequence
         tagged = b"townclerk-audit-v1\n" + bytes.fromhex(previous) + canonical
         assert hashlib.sha256(tagged).hexdigest() == stored_hash
         assert (record["sequence"], record["previousHash"]) == (sequence, previous)
-        same = ("sequence", "occurredAt", "action", "targetType", "targetId", "reason", "requestId", "before", "after")
+        told = ("sequence", "occurredAt", "action", "targetType", "targetId", "reason", "requestId")
+        same = (*told, "versionBefore", "versionAfter", "before", "after")
         assert {name: entry[name] for name in same} == {name: record[name] for name in same}
         assert (entry["hash"], entry["previousHash"]) == (stored_hash, previous)
         assert entry["actor"]["actorId"] == record["actor"]
