@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from api.cli.audit import audit
-from api.cli.base import CouldNotError, first_line, migrated, with_store
+from api.cli.base import CouldNotError, first_line, migrated, shown, with_store
 from api.settings import Settings
 from models.domain.audit import CENTRAL_CHAIN
 from models.domain.errors import Refused
@@ -38,7 +38,7 @@ class HeadType(click.ParamType[Head]):
 
 
 @audit.command()
-@click.option("--town", help="Only the chain of this town.")
+@click.option("--town", help=f"Only the chain of this town; {CENTRAL_CHAIN}: the central one.")
 @click.option("--file", "path", type=click.Path(path_type=Path), help="An export (JSONL); no database is needed.")
 @click.option("--expect-head", "expected", type=HeadType(), help="A head that the chain has to contain.")
 @click.option("--json", "as_json", is_flag=True, help="For machines: one object a chain and line.")
@@ -53,7 +53,7 @@ def verify(town: str | None, path: Path | None, expected: Head | None, as_json: 
         if as_json:
             click.echo(json.dumps(_as_json(each)))
         elif len(found) == 1 or not each.verification.ok:
-            click.echo(_in_words(each))
+            click.echo(shown(_in_words(each)).plain)
     bad = sum(not each.verification.ok for each in found)
     if len(found) > 1 and not as_json:
         entries = sum(each.verification.entries for each in found)

@@ -13,12 +13,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.domain.audit import CENTRAL_CHAIN, Entry
 from models.domain.errors import NotFound, Refused
 from models.domain.replay import BeadTold, ObservationTold, ProfileTold, Replay, SetTold
-from models.domain.verification import ChainBrokenError, ChainCheck, FaultCode, Head, Verification
+from models.domain.verification import ChainBrokenError, ChainCheck, Fault, FaultCode, Head, Verification
 from models.services import expectation
 from models.services.expectation import ProfileShelf, SetHistory
 from models.store.audit import AuditEntryRow
 from models.store.queries import policies, towns
-from models.store.queries.record import Place, Record, RowStream, Streams
+from models.store.queries.record import Place, Record, RowStream, Streams, UnreadableRowError
 from models.store.unit import Store
 
 Progress = Callable[[int], None]  # called as entries are looked at, with how many
@@ -100,11 +100,18 @@ class _ChainVerifier:
             await self._compare_what_stands()
         except ChainBrokenError as broken:
             fault = broken.fault
-        while await self._next_entry():
-            pass
-        for stream in self._streams.beside_entries():
-            await stream.take(self._chain)
+            await self._leave()
+        except (UnreadableRowError, Refused, ValueError, LookupError) as error:  # values that no row of ours holds
+            fault = Fault(code=FaultCode.ROW_DIFFERS, sequence=None, message=str(error))
+            await self._leave()
         return Verification(chain=self._chain, entries=self._entries, head=self._check.head, fault=fault)
+
+    async def _leave(self) -> None:
+        """Pass over what is left of the chain."""
+        while await self._streams.entries.next_chain() == self._chain:
+            await self._next_entry()
+        for stream in self._streams.beside_entries():
+            await stream.skip(self._chain)
 
     async def _next_entry(self) -> AuditEntryRow | None:
         row = await self._streams.entries.next_row(self._chain)

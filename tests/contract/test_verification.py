@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, insert, text, update
 from sqlmodel import SQLModel, col
 
 from models.domain.audit import CENTRAL_CHAIN, entry_hash
@@ -383,3 +383,14 @@ def test_row__that_no_entry_tells_of__is_found(owner: Owner, table: type[SQLMode
     codes_found = {code for code, _ in owner.faults().values()}
     assert codes_found
     assert codes_found <= {"ROW_UNEXPLAINED", "ROW_DIFFERS", "TAIL_CUT"}
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("audit_entries", "occurred_at"), ("override_sets", "cause"), ("bead_revisions", "at"), ("beads", "labels")],
+)
+def test_row__that_holds_what_its_column_can_not_mean__is_found(owner: Owner, table: str, column: str) -> None:
+    owner.tamper(text(f"UPDATE {table} SET {column} = 'nonsense'"))  # noqa: S608  # names of ours
+    assert {code for code, _ in owner.faults().values()} == {"ROW_DIFFERS"}
+    assert not owner.verified_one(TOWN).ok

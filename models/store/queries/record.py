@@ -22,24 +22,42 @@ Place = int | datetime
 _AT_ONCE: Final = 200
 
 
-class RowStream(Generic[R]):
-    """Rows by chain and place, of which the next one can be looked at before it is taken."""
+class UnreadableRowError(Exception):
+    """Raised where a row holds what no column of its table can mean: text that is no instant, an unknown word."""
 
-    def __init__(self, chunks: AsyncIterator[Sequence[Any]], place: Callable[[R], Place]) -> None:
+
+class RowStream(Generic[R]):
+    """Rows by chain and place, of which the next one can be looked at before it is taken.
+
+    It ends at a row that can't be read; whoever asks for rows then hears of it by `UnreadableRowError`.
+    """
+
+    def __init__(self, table: type[R], chunks: AsyncIterator[Sequence[Any]], place: Callable[[R], Place]) -> None:
+        self._table = table
         self._chunks = chunks
         self._place = place
         self._chunk: Sequence[Any] = ()
         self._next = 0
+        self._unreadable: Exception | None = None
 
     async def next_chain(self) -> str | None:
         """The chain of the next row; None after the last."""
         while self._next == len(self._chunk):
-            chunk = await anext(self._chunks, None)
+            try:
+                chunk = None if self._unreadable else await anext(self._chunks, None)
+            except (ValueError, LookupError, TypeError) as error:  # by a column's type, which can't make sense of it
+                self._unreadable, chunk = error, None
             if chunk is None:
                 return None
             self._chunk, self._next = chunk, 0
         chain: str = self._chunk[self._next][0]
         return chain
+
+    async def next_row(self, chain: str) -> R | None:
+        """The next row of `chain`, whatever its place."""
+        if await self._ahead() != chain:
+            return None
+        return self._step()
 
     async def take(self, chain: str, place: Place | None = None) -> tuple[list[R], R | None]:
         """The rows of `chain` at `place`, and the first of those that came before it, which no one asked for.
@@ -48,22 +66,30 @@ class RowStream(Generic[R]):
         """
         found: list[R] = []
         passed: R | None = None
-        while await self.next_chain() == chain:
-            row: R = self._chunk[self._next][1]
-            here = self._place(row)
+        while await self._ahead() == chain:
+            here = self._place(self._chunk[self._next][1])
             if place is not None and here > place:  # type: ignore[operator]  # places of a stream are of one kind
                 break
-            self._next += 1
+            row = self._step()
             if here == place:
                 found.append(row)
             else:
                 passed = passed or row
         return found, passed
 
-    async def next_row(self, chain: str) -> R | None:
-        """The next row of `chain`, whatever its place."""
-        if await self.next_chain() != chain:
-            return None
+    async def skip(self, chain: str) -> None:
+        """Leave out what is left of `chain`."""
+        while await self.next_chain() == chain:
+            self._step()
+
+    async def _ahead(self) -> str | None:
+        chain = await self.next_chain()
+        if chain is None and self._unreadable is not None:
+            name = self._table.__tablename__
+            raise UnreadableRowError(f"{name} holds a row that can't be read: {self._unreadable}")
+        return chain
+
+    def _step(self) -> R:
         row: R = self._chunk[self._next][1]
         self._next += 1
         return row
@@ -138,7 +164,7 @@ class Record:
         chain = case((col(TownRow.town_id).is_not(None), col(row.owner)), else_=literal(CENTRAL_CHAIN))
         query = select(chain, row).outerjoin(TownRow, made_with).where(self._is_wanted(chain))
         order = (chain, col(row.published_at), col(row.owner), col(row.name), col(row.version))
-        return await self._run(query.order_by(*order), lambda it: it.published_at)
+        return await self._run(row, query.order_by(*order), lambda it: it.published_at)
 
     async def misfit_bead(self, chain: str) -> str | None:
         """A bead of the town that is not as its last revision says, or whose revisions have a gap."""
@@ -175,8 +201,8 @@ class Record:
 
     async def _stream(self, row: type[R], chain: Any, *order: Any, place: Callable[[R], Place]) -> RowStream[R]:
         query = select(col(chain), row).where(self._is_wanted(col(chain)))
-        return await self._run(query.order_by(col(chain), *map(col, order)), place)
+        return await self._run(row, query.order_by(col(chain), *map(col, order)), place)
 
-    async def _run(self, query: Any, place: Callable[[R], Place]) -> RowStream[R]:
+    async def _run(self, table: type[R], query: Any, place: Callable[[R], Place]) -> RowStream[R]:
         result = await self._session.stream(query, execution_options={"yield_per": _AT_ONCE})
-        return RowStream(result.partitions(), place)
+        return RowStream(table, result.partitions(), place)
