@@ -14,8 +14,9 @@ from api.schema import TownclerkSchema
 from api.schema.context import Context
 from api.schema.problems import present
 from models.domain.vocabulary import Actor
+from models.services.access import DEVELOPER, actor_named, built_in
 from models.services.history import Caller
-from models.store.unit import Store
+from models.store.unit import StorageUnavailableError, Store
 
 _JSON: Final = "application/json"
 _GRAPHQL_JSON: Final = "application/graphql-response+json"
@@ -33,20 +34,20 @@ class BadRequestError(Exception):
 
 
 class GraphQLDoor:
-    """The endpoint. In dev mode the header `X-Actor` says who asks; without it, and elsewhere, it is `dev`."""
+    """The endpoint. In dev mode the header `X-Actor` names who asks; without it, and elsewhere, it is `dev`."""
 
-    def __init__(self, schema: TownclerkSchema, store: Store, *, max_body_bytes: int) -> None:
+    def __init__(self, schema: TownclerkSchema, store: Store, *, max_body_bytes: int, dev: bool) -> None:
         self._schema = schema
         self._store = store
         self._max_body_bytes = max_body_bytes
+        self._dev = dev
 
     async def handle(self, request: Request) -> Response:
         """Answer one request; whatever it asks for, with an answer that says what came of it."""
         request_id: str = request.state.request_id
         media_type = _GRAPHQL_JSON if _GRAPHQL_JSON in request.headers.get("accept", "") else _JSON
         try:
-            caller = dev_caller(request.headers.get("x-actor"), request_id)
-            answer, status = await self._answer(request, caller)
+            answer, status = await self._answer(request, request_id)
         except BadRequestError as error:
             answer = {"errors": [{"message": str(error), "extensions": {"code": error.code}}]}
             return Response(encode(answer), status_code=error.status, media_type=media_type)
@@ -55,8 +56,13 @@ class GraphQLDoor:
             encode(answer), status_code=status if media_type == _GRAPHQL_JSON else 200, media_type=media_type
         )
 
-    async def _answer(self, request: Request, caller: Caller) -> tuple[dict[str, Any], int]:
+    async def _answer(self, request: Request, request_id: str) -> tuple[dict[str, Any], int]:
+        name = actor_name(request.headers.get("x-actor")) if self._dev else None
         operation = read_operation(request.headers.get("content-type", ""), await self._body(request))
+        try:
+            caller = await self._caller(name, request_id)
+        except StorageUnavailableError as error:
+            return {"errors": [present(_located(error), request_id)]}, 503
         context = Context(store=self._store, caller=caller)
         try:
             result = await self._schema.execute(
@@ -71,11 +77,17 @@ class GraphQLDoor:
             ) from error
         answer: dict[str, Any] = {}
         if result.errors:
-            answer["errors"] = [present(_located(error), caller.request_id) for error in result.errors]
+            answer["errors"] = [present(_located(error), request_id) for error in result.errors]
         executed = result.data is not None or any(error.path for error in result.errors or ())
         if executed:
             answer["data"] = result.data
         return answer, 200 if executed else 400
+
+    async def _caller(self, name: str | None, request_id: str) -> Caller:
+        if name is None:
+            return built_in(DEVELOPER, request_id=request_id)
+        actor = Actor(actor_id=await actor_named(self._store, name))
+        return Caller(actor=actor, display_name=name, credential_id=None, request_id=request_id)
 
     async def _body(self, request: Request) -> bytes:
         """The body, of which no more is taken in than the limit, whatever was announced."""
@@ -93,12 +105,14 @@ class GraphQLDoor:
         return bytes(body)
 
 
-def dev_caller(name: str | None, request_id: str) -> Caller:
-    """Who a request in dev mode comes from. Raises `BadRequestError` for a name that can't be one."""
-    actor_id = "dev" if name is None else name.strip()
-    if not (0 < len(actor_id) <= _LONGEST_ACTOR and actor_id.isprintable() and actor_id.isascii()):
+def actor_name(header: str | None) -> str | None:
+    """Who a request in dev mode says it comes from. Raises `BadRequestError` for a name that can't be one."""
+    if header is None:
+        return None
+    name = header.strip()
+    if not (0 < len(name) <= _LONGEST_ACTOR and name.isprintable() and name.isascii()):
         raise BadRequestError("X-Actor must be 1 to 128 printable ASCII characters.")
-    return Caller(actor=Actor(actor_id=actor_id), display_name=actor_id, credential_id=None, request_id=request_id)
+    return name
 
 
 def read_operation(content_type: str, body: bytes) -> dict[str, Any]:

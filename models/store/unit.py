@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from models.store.tables import TableCache
 
 T = TypeVar("T")
 Clock = Callable[[], datetime]
+NewId = Callable[[], str]
 Session = AsyncSession
 
 _ATTEMPTS: Final = 5
@@ -41,6 +43,11 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
+def random_id() -> str:
+    """32 hex digits that nobody has had before."""
+    return uuid.uuid4().hex
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteUnit:
     """One transaction under way, and the store it belongs to."""
@@ -51,10 +58,11 @@ class WriteUnit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """A database with the clock that writes are stamped by, and the compiled tables that were read from it."""
+    """A database, the clock and the new ids that writes are stamped by, and the compiled tables read from it."""
 
     database: Database
     clock: Clock = system_clock
+    new_id: NewId = random_id
     tables: TableCache = field(default_factory=TableCache)
 
     @asynccontextmanager

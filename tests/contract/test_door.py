@@ -320,7 +320,7 @@ ODD_IDS = {
 }
 RIGS = (f"rig-{number}" for number in itertools.count(1))
 LAST_ENTRY = """query ($id: ID!) {
-    auditEntries(townId: $id, first: 1) { edges { node { requestId actor { actorId displayName } } } }
+    auditEntries(townId: $id, first: 1) { edges { node { requestId } } }
 }"""
 
 
@@ -385,17 +385,6 @@ def test_request_id__of_any_request__is_echoed(narrow: Api, method: str, path: s
     headers = {"x-request-id": "req-1", "content-type": "application/json"}
     response = narrow.http.request(method, path, content=body, headers=headers)
     assert response.headers.get_list("x-request-id") == ["req-1"]
-
-
-@pytest.mark.parametrize("name", ["ann", "Ann Example", "ci/bot@example.org", "a" * 128])
-def test_actor__named_in_dev_mode__is_the_entrys(shared_api: Api, town_id: str, name: str) -> None:
-    register_rig(shared_api, town_id, {"x-actor": name.encode("ascii")})
-    assert last_entry(shared_api, town_id)["actor"] == {"actorId": name, "displayName": name}
-
-
-def test_actor__not_named_in_dev_mode__is_dev(shared_api: Api, town_id: str) -> None:
-    register_rig(shared_api, town_id, {})
-    assert last_entry(shared_api, town_id)["actor"]["actorId"] == "dev"
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,12 @@ async def actors(session: AsyncSession, actor_ids: Iterable[str]) -> dict[str, A
     return {row.actor_id: row for row in await session.exec(query)}
 
 
+async def actor_named(session: AsyncSession, name: str) -> str | None:
+    """The id of whoever goes by `name`."""
+    query = select(ActorRow.actor_id).where(ActorRow.display_name == name)
+    return (await session.exec(query)).one_or_none()
+
+
 async def observations(session: AsyncSession, town_ids: Iterable[str]) -> dict[str, MayorObservationRow]:
     """The last observation of each town that has one."""
     last = (
