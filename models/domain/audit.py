@@ -153,7 +153,7 @@ def read_entry(canonical: bytes) -> Entry:
         )
         if entry.canonical() == canonical and _is_well_typed(entry):
             return entry
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ValueError(f"not an entry of schema {SCHEMA_VERSION}") from error
     raise ValueError(f"not the canonical bytes of an entry of schema {SCHEMA_VERSION}")
 
@@ -166,6 +166,7 @@ def _is_well_typed(entry: Entry) -> bool:
         all(type(text) is str for text in texts)
         and all(text is None or type(text) is str for text in optional_texts)
         and type(entry.sequence) is int
+        and entry.sequence > 0
         and all(version is None or type(version) is int for version in (change.version_before, change.version_after))
         and all(value is None or type(value) is dict for value in (change.before, change.after))
         and _HASH.fullmatch(entry.previous_hash) is not None
