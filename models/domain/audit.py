@@ -36,6 +36,7 @@ class AuditAction(StrEnum):
     PROFILE_VERSION_PUBLISHED = "profile_version_published"
     MODELS_REGISTERED = "models_registered"
     MODEL_DEPRECATED = "model_deprecated"
+    ACTOR_FORGOTTEN = "actor_forgotten"
 
 
 class TargetType(StrEnum):
@@ -49,6 +50,7 @@ class TargetType(StrEnum):
     PROFILE = "profile"
     MODELS = "models"
     MODEL = "model"
+    ACTOR = "actor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
