@@ -9,7 +9,7 @@ from models.store.unit import WriteUnit
 
 async def lock_town(unit: WriteUnit, town_id: str, *, expected: int | None = None) -> Head:
     """Lock a town for a write. Raises `Refused`: `NOT_FOUND`, `VERSION_CONFLICT` where `expected` is not in force."""
-    head = await lock_head(unit.session, town_id, now=unit.store.clock()) if is_id(town_id) else None
+    head = await lock_head(unit.session, town_id, clock=unit.store.clock) if is_id(town_id) else None
     if head is None or head.version == 0:
         raise Refused(NotFound(kind="town", name=town_id, path=("townId",)))
     if expected is not None and head.version != expected:
@@ -19,7 +19,7 @@ async def lock_town(unit: WriteUnit, town_id: str, *, expected: int | None = Non
 
 async def lock_central(unit: WriteUnit) -> Head:
     """Lock the chain of what is central: profiles and models. It exists since the database was seeded."""
-    head = await lock_head(unit.session, CENTRAL_CHAIN, now=unit.store.clock())
+    head = await lock_head(unit.session, CENTRAL_CHAIN, clock=unit.store.clock)
     if head is None:
         raise LookupError("the database is not seeded: run townclerk migrate")
     return head
