@@ -27,9 +27,37 @@ _BLOCKED: Final = (
 )
 
 
+@contextmanager
+def turns_taken(order: list[str] | None = None, asks: threading.Event | None = None) -> Iterator[list[str]]:
+    """When a request with `REQUEST_ID` asks for its turn, and when it has it: noted in `order`, as it happens."""
+    noted = [] if order is None else order
+
+    def is_turn(text: str) -> bool:
+        given = structlog.contextvars.get_contextvars().get("request_id")
+        return given == REQUEST_ID and _TURN.search(text) is not None
+
+    def before(_connection: object, _cursor: object, text: str, *_: Any) -> None:
+        if is_turn(text):
+            noted.append("asks")
+            if asks is not None:
+                asks.set()
+
+    def after(_connection: object, _cursor: object, text: str, *_: Any) -> None:
+        if is_turn(text):
+            noted.append("has")
+
+    event.listen(Engine, "before_cursor_execute", before)
+    event.listen(Engine, "after_cursor_execute", after)
+    try:
+        yield noted
+    finally:
+        event.remove(Engine, "before_cursor_execute", before)
+        event.remove(Engine, "after_cursor_execute", after)
+
+
 @dataclass(frozen=True, kw_only=True)
 class UnderWay:
-    """A write in a process of its own, so to say, which has done all it does and is yet to be committed."""
+    """A write of another process, so to say, which has done all it does and is yet to be committed."""
 
     url: str
     instant: datetime
@@ -39,7 +67,7 @@ class UnderWay:
 
     def delays(self, answer: Callable[[], T]) -> tuple[T, datetime]:
         """What a request with `REQUEST_ID` answers, which has to wait for the write; and when that was let go."""
-        with ThreadPoolExecutor(1) as pool, self._watched():
+        with ThreadPoolExecutor(1) as pool, turns_taken(self.order, self._waits):
             asked = pool.submit(answer)
             asked.add_done_callback(lambda _: self._waits.set())
             assert self._waits.wait(SECONDS)
@@ -50,31 +78,6 @@ class UnderWay:
             ended = datetime.now(UTC)
             self._may_end.set()
             return asked.result(SECONDS), ended
-
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        """Note when the request asks for its turn, and when it has it."""
-
-        def is_turn(text: str) -> bool:
-            given = structlog.contextvars.get_contextvars().get("request_id")
-            return given == REQUEST_ID and _TURN.search(text) is not None
-
-        def before(_connection: object, _cursor: object, text: str, *_: Any) -> None:
-            if is_turn(text):
-                self.order.append("asks")
-                self._waits.set()
-
-        def after(_connection: object, _cursor: object, text: str, *_: Any) -> None:
-            if is_turn(text):
-                self.order.append("has")
-
-        event.listen(Engine, "before_cursor_execute", before)
-        event.listen(Engine, "after_cursor_execute", after)
-        try:
-            yield
-        finally:
-            event.remove(Engine, "before_cursor_execute", before)
-            event.remove(Engine, "after_cursor_execute", after)
 
 
 class GivenUpError(Exception):

@@ -1,10 +1,13 @@
 """Locking a chain before writing to it. Whoever needs several locks the towns' first, by id, then the central one."""
 
+from collections.abc import Iterable
+from datetime import datetime
+
 from models.domain.audit import CENTRAL_CHAIN
 from models.domain.errors import NotFound, Refused, VersionConflict
 from models.domain.vocabulary import is_id
-from models.store.heads import Head, lock_head
-from models.store.unit import WriteUnit
+from models.store.heads import Head, await_turn, lock_head
+from models.store.unit import Store, WriteUnit
 
 
 async def lock_town(unit: WriteUnit, town_id: str, *, expected: int | None = None) -> Head:
@@ -23,3 +26,17 @@ async def lock_central(unit: WriteUnit) -> Head:
     if head is None:
         raise LookupError("the database is not seeded: run townclerk migrate")
     return head
+
+
+async def settle(store: Store, town_ids: Iterable[str]) -> datetime:
+    """Wait for the writes that are under way to towns; gives the instant before which nothing of them moves any more.
+
+    Writes that begin later take that instant or a later one, as long as all processes go by one clock. Raises
+    `StorageUnavailableError`.
+    """
+
+    async def work(unit: WriteUnit) -> datetime:
+        await await_turn(unit.session, town_ids)
+        return store.clock()
+
+    return await store.write(work)

@@ -1,5 +1,6 @@
 """Heads: the row that a chain's writers take turns on, and that hands out versions, sequences and instants."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -75,6 +76,13 @@ async def lock_head(session: AsyncSession, chain: str, *, clock: Clock) -> Head 
         signal_sequence=row.signal_sequence,
         observation_sequence=row.observation_sequence,
     )
+
+
+async def await_turn(session: AsyncSession, chains: Iterable[str]) -> None:
+    """Wait until the writes that are under way to chains have ended, and let none begin until the transaction ends."""
+    # in the order in which writers lock; SQLite has waited when the transaction began
+    query = select(HeadRow.chain).where(col(HeadRow.chain).in_(list(chains))).order_by(col(HeadRow.chain))
+    await session.exec(query.with_for_update(read=True))
 
 
 async def move_head(session: AsyncSession, head: Head, *, from_sequence: int) -> None:
