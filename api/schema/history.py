@@ -15,10 +15,9 @@ from api.schema.context import Context, Info
 from api.schema.fields import field
 from models.domain import checks
 from models.domain.audit import CENTRAL_CHAIN, AuditAction
-from models.domain.errors import NotFound, Refused, refuse_if_any
+from models.domain.errors import InvalidInput, NotFound, Refused, refuse_if_any
 from models.store.audit import AuditEntryRow
-from models.store.queries import history
-from models.store.queries.history import EntryQuery
+from models.store.queries.entries import EntryQuery, entries_page
 
 strawberry.enum(AuditAction)
 
@@ -34,7 +33,8 @@ class AuditFilter:
     until: datetime | None = None
 
     def query(self) -> EntryQuery:
-        """What to list. Raises `Refused` for text that no database could hold."""
+        """What to list. Raises `Refused` for text that no database could hold, and for an end before the beginning."""
+        backwards = self.since is not None and self.until is not None and self.since > self.until
         refuse_if_any(
             [
                 *checks.list_problems(self.actions, "actions", "filter", "actions"),
@@ -47,6 +47,7 @@ class AuditFilter:
                     for index, actor_id in enumerate(self.actor_ids or [])
                     for problem in checks.search_problems(actor_id, "filter", "actorIds", str(index))
                 ),
+                *([InvalidInput(path=("filter", "since"), expected="no later than until")] if backwards else []),
             ]
         )
         return EntryQuery(
@@ -146,7 +147,7 @@ async def entries_of(
     query = (audit_filter or AuditFilter()).query()
     return await connection(
         context.store,
-        lambda session, wanted: history.entries_page(session, chain, query, wanted),
+        lambda session, wanted: entries_page(session, chain, query, wanted),
         list_name=filter_name("entries", chain, query),
         key=lambda row: row.sequence,
         key_type=int,
