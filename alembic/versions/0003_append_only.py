@@ -1,6 +1,6 @@
 """The database itself refuses to change or take away what is only ever inserted.
 
-Revision: 0003, after: 0001
+Revision: 0003, after: 0002
 
 A migration runs in one transaction on both databases. On PostgreSQL it waits at most ten seconds for a lock. On SQLite
 batch mode rebuilds tables and drops their triggers on the way: make them again in the same migration.
@@ -9,7 +9,7 @@ batch mode rebuilds tables and drops their triggers on the way: make them again 
 from alembic import op
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 

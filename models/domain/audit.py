@@ -40,6 +40,7 @@ class AuditAction(StrEnum):
     PROFILE_VERSION_PUBLISHED = "profile_version_published"
     MODELS_REGISTERED = "models_registered"
     MODEL_DEPRECATED = "model_deprecated"
+    ACTOR_FORGOTTEN = "actor_forgotten"
 
 
 class TargetType(StrEnum):
@@ -53,6 +54,7 @@ class TargetType(StrEnum):
     PROFILE = "profile"
     MODELS = "models"
     MODEL = "model"
+    ACTOR = "actor"
 
 
 # What each action is done to, so that whoever looks for a kind of target looks for actions.

@@ -438,31 +438,26 @@ def inside_error(response: httpx2.Response) -> Json:
     return found
 
 
-@pytest.fixture
-def broken(database_url: str) -> Iterator[Api]:
-    """A Townclerk whose database a test breaks."""
-    with serving(database_url) as running:
-        yield running
-
-
-def test_change__that_fails_inside__tells_no_more_than_the_request_id_and_writes_nothing(broken: Api) -> None:
-    town_id = make_town(broken)
-    drop_table(broken.url, "audit_entries")
+def test_change__that_fails_inside__tells_no_more_than_the_request_id_and_writes_nothing(broken_api: Api) -> None:
+    town_id = make_town(broken_api)
+    drop_table(broken_api.url, "audit_entries")
     query = """mutation ($id: ID!) { removeRig(input: {townId: $id, rigId: "web"}) { rig { rigId } } }"""
     with quiet():
-        inside_error(post(broken, operation(query, variables={"id": town_id})))
-    town = broken.data("query ($id: ID!) { town(townId: $id) { rigs { rigId removedAt } } }", id=town_id)["town"]
+        inside_error(post(broken_api, operation(query, variables={"id": town_id})))
+    town = broken_api.data("query ($id: ID!) { town(townId: $id) { rigs { rigId removedAt } } }", id=town_id)["town"]
     assert town["rigs"] == [{"rigId": "api", "removedAt": None}, {"rigId": "web", "removedAt": None}]
 
 
-def test_read__that_fails_inside__tells_no_more_than_the_request_id(broken: Api) -> None:
-    town_id = make_town(broken)
-    drop_table(broken.url, "bead_revisions")
-    drop_table(broken.url, "beads")
+def test_read__that_fails_inside__tells_no_more_than_the_request_id(broken_api: Api) -> None:
+    town_id = make_town(broken_api)
+    drop_table(broken_api.url, "bead_revisions")
+    drop_table(broken_api.url, "beads")
     with quiet():
-        error = inside_error(post(broken, operation(BEADS, variables={"id": town_id})))
+        error = inside_error(post(broken_api, operation(BEADS, variables={"id": town_id})))
     assert error["path"][:2] == ["town", "beads"]
-    assert broken.data("query ($id: ID!) { town(townId: $id) { townId } }", id=town_id) == {"town": {"townId": town_id}}
+    assert broken_api.data("query ($id: ID!) { town(townId: $id) { townId } }", id=town_id) == {
+        "town": {"townId": town_id}
+    }
 
 
 # ---- the log
