@@ -29,21 +29,22 @@ from models.services.rollout import roll_out_all
 from models.store.engine import open_database
 from models.store.migrations import is_current
 from models.store.tables import TableCache
-from models.store.unit import Clock, StorageUnavailableError, Store, system_clock
+from models.store.unit import Clock, NewId, StorageUnavailableError, Store, random_id, system_clock
 
 _LOG: Final = structlog.get_logger("townclerk.app")
 
 
-def create_app(settings: Settings | None = None, *, clock: Clock = system_clock) -> ASGIApp:
+def create_app(settings: Settings | None = None, *, clock: Clock = system_clock, new_id: NewId = random_id) -> ASGIApp:
     """The ASGI application. The database has to be migrated; nothing is connected before the lifespan begins."""
     settings = settings or Settings()
-    store = open_store(settings, clock)
+    store = open_store(settings, clock, new_id)
     schema = build_schema()
     pubsub = PubSub(store, poll_seconds=settings.feed_poll_seconds)
     streams = Streams(
         schema=schema,
         store=store,
         pubsub=pubsub,
+        dev=settings.dev,
         send_seconds=settings.stream_send_seconds,
         keep_alive_seconds=settings.stream_keep_alive_seconds,
         init_seconds=settings.stream_init_seconds,
@@ -51,7 +52,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock)
         max_operations=settings.max_stream_operations,
         max_message_bytes=settings.max_body_bytes,
     )
-    door = GraphQLDoor(schema, store, partial(EventStream, streams), max_body_bytes=settings.max_body_bytes)
+    streamed = partial(EventStream, streams)
+    door = GraphQLDoor(schema, store, streamed, max_body_bytes=settings.max_body_bytes, dev=settings.dev)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -89,10 +91,10 @@ def served_app() -> ASGIApp:
     return create_app(settings)
 
 
-def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
+def open_store(settings: Settings, clock: Clock = system_clock, new_id: NewId = random_id) -> Store:
     """The store that the settings name. Raises `UnusableDatabaseUrlError`."""
     database = open_database(settings.database_url, pool_size=settings.database_pool_size)
-    return Store(database=database, clock=clock, tables=TableCache(settings.table_cache_size))
+    return Store(database=database, clock=clock, new_id=new_id, tables=TableCache(settings.table_cache_size))
 
 
 async def _finish_rollouts(store: Store, interval: float, stop: asyncio.Event) -> None:

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from api.door import dev_caller
 from models.domain.errors import Refused
 from models.domain.rules import DraftRule
 from models.domain.vocabulary import BeadStatus, BeadType, Role
+from models.services.access import COMMAND_LINE, built_in
 from models.services.beads import SyncedBead, sync_beads
 from models.services.decisions import Draft
 from models.services.publishing import Publication, publish_override_set
@@ -72,7 +72,7 @@ async def seed_demo(store: Store, *, only_if_empty: bool = False) -> bool:
         there = bool(await towns.towns(session, [TOWN_ID]))
     if there or (only_if_empty and page.rows):
         return False
-    caller = dev_caller("demo", "demo")
+    caller = built_in(COMMAND_LINE, request_id="demo")
     try:
         await create_town(store, caller, NewTown(town_id=TOWN_ID, name="Demo town"), profile="balanced")
     except Refused:

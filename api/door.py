@@ -17,8 +17,9 @@ from api.schema import TownclerkSchema
 from api.schema.context import Context
 from api.schema.problems import present
 from models.domain.vocabulary import Actor
+from models.services.access import DEVELOPER, actor_named, built_in
 from models.services.history import Caller
-from models.store.unit import Store
+from models.store.unit import StorageUnavailableError, Store
 
 _JSON: Final = "application/json"
 _GRAPHQL_JSON: Final = "application/graphql-response+json"
@@ -50,27 +51,33 @@ class BadRequestError(Exception):
 
 
 class GraphQLDoor:
-    """The endpoint. In dev mode the header `X-Actor` says who asks; without it, and elsewhere, it is `dev`.
+    """The endpoint. In dev mode the header `X-Actor` names who asks; without it, and elsewhere, it is `dev`.
 
     `streamed` answers those who accept a stream of events.
     """
 
-    def __init__(self, schema: TownclerkSchema, store: Store, streamed: Streamed, *, max_body_bytes: int) -> None:
+    def __init__(
+        self, schema: TownclerkSchema, store: Store, streamed: Streamed, *, max_body_bytes: int, dev: bool
+    ) -> None:
         self._schema = schema
         self._store = store
         self._streamed = streamed
         self._max_body_bytes = max_body_bytes
+        self._dev = dev
 
     async def handle(self, request: Request) -> Response:
         """Answer one request; whatever it asks for, with an answer that says what came of it."""
         request_id: str = request.state.request_id
         media_type = _GRAPHQL_JSON if _GRAPHQL_JSON in request.headers.get("accept", "") else _JSON
         try:
-            caller = dev_caller(request.headers.get("x-actor"), request_id)
+            name = actor_name(request.headers.get("x-actor")) if self._dev else None
             operation = read_operation(request.headers.get("content-type", ""), await self._body(request))
+            caller = await caller_of(self._store, name, request_id)
             if accepts_events(request.headers.get("accept", "")):
                 return self._streamed(operation, caller)
             answer, status = await self._answer(operation, caller)
+        except StorageUnavailableError as error:
+            answer, status = {"errors": [present(_located(error), request_id)]}, 503
         except BadRequestError as error:
             return Response(encode(error.answer), status_code=error.status, media_type=media_type)
         # Plain JSON says 200 to whatever was understood; the newer media type says 400 to what was not executed.
@@ -111,12 +118,22 @@ class GraphQLDoor:
         return bytes(body)
 
 
-def dev_caller(name: str | None, request_id: str) -> Caller:
-    """Who a request in dev mode comes from. Raises `BadRequestError` for a name that can't be one."""
-    actor_id = "dev" if name is None else name.strip()
-    if not (0 < len(actor_id) <= _LONGEST_ACTOR and actor_id.isprintable() and actor_id.isascii()):
+def actor_name(header: str | None) -> str | None:
+    """Who a request in dev mode says it comes from. Raises `BadRequestError` for a name that can't be one."""
+    if header is None:
+        return None
+    name = header.strip()
+    if not (0 < len(name) <= _LONGEST_ACTOR and name.isprintable() and name.isascii()):
         raise BadRequestError("X-Actor must be 1 to 128 printable ASCII characters.")
-    return Caller(actor=Actor(actor_id=actor_id), display_name=actor_id, credential_id=None, request_id=request_id)
+    return name
+
+
+async def caller_of(store: Store, name: str | None, request_id: str) -> Caller:
+    """On whose account a request of dev mode runs. Raises `StorageUnavailableError`."""
+    if name is None:
+        return built_in(DEVELOPER, request_id=request_id)
+    actor = Actor(actor_id=await actor_named(store, name))
+    return Caller(actor=actor, display_name=name, credential_id=None, request_id=request_id)
 
 
 def accepts_events(accept: str) -> bool:

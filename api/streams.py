@@ -44,6 +44,7 @@ class Streams:
     schema: TownclerkSchema
     store: Store
     pubsub: PubSub
+    dev: bool
     send_seconds: float
     keep_alive_seconds: float
     init_seconds: float

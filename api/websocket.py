@@ -13,10 +13,11 @@ from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.http.websocket_origin import is_same_origin
 
-from api.door import BadRequestError, dev_caller, encode, operation_of, strict_json
+from api.door import BadRequestError, actor_name, caller_of, encode, operation_of, strict_json
 from api.pubsub import Listener
 from api.streams import BlockedError, Outlet, Streams, farewell
 from models.services.history import Caller
+from models.store.unit import StorageUnavailableError
 
 PROTOCOL: Final = "graphql-transport-ws"
 _LONGEST_REASON: Final = 123  # bytes, by RFC 6455
@@ -43,7 +44,7 @@ class GraphQLSocket:
         """Have a conversation; what speaks against it before it begins is told as HTTP."""
         try:
             _refuse_other_origins(websocket)
-            caller = dev_caller(websocket.headers.get("x-actor"), websocket.state.request_id)
+            caller = await self._caller(websocket)
             with self._streams.admitted():
                 if PROTOCOL in websocket.scope["subprotocols"]:
                     await websocket.accept(subprotocol=PROTOCOL)
@@ -54,6 +55,14 @@ class GraphQLSocket:
         except BadRequestError as error:
             refusal = Response(encode(error.answer), status_code=error.status, media_type="application/json")
             await websocket.send_denial_response(refusal)
+
+    async def _caller(self, websocket: WebSocket) -> Caller:
+        name = actor_name(websocket.headers.get("x-actor")) if self._streams.dev else None
+        try:
+            return await caller_of(self._streams.store, name, websocket.state.request_id)
+        except StorageUnavailableError as error:
+            message = "The database can't be reached. Try again later."
+            raise BadRequestError(message, status=503, code="STORAGE_UNAVAILABLE") from error
 
 
 def _refuse_other_origins(websocket: WebSocket) -> None:

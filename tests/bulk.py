@@ -1,12 +1,13 @@
 """Many rows at once, by plain SQL: what would take the API minutes.
 
-To readers it is as if the API had written it long ago; only there are no audit entries of it.
+To readers it is as if the API had written it long ago; only there are no audit entries of it, but for those
+that `add_entries` and `add_history` add.
 """
 
 import asyncio
 import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice, product
 from typing import Any, Final
@@ -14,18 +15,25 @@ from typing import Any, Final
 from sqlalchemy import insert, text, update
 from sqlmodel import SQLModel, col
 
+from models.domain.audit import AuditAction, Change, Entry, TargetType, entry_hash
+from models.domain.mayor import ModelPair
 from models.domain.overrides import Choice, OverrideSet, first_set, next_set
 from models.domain.profiles import SHIPPED_MODELS, SHIPPED_PROFILES
 from models.domain.rules import Rule, RuleKey
 from models.domain.vocabulary import LABELS, Actor, BeadStatus, BeadType, OverrideSetCause, Role, effective_role
 from models.services.profiles import profile_owner
 from models.store import mapping
+from models.store.audit import AuditEntryRow
 from models.store.engine import open_database
 from models.store.heads import new_head
+from models.store.mayor import MayorObservationRow
 from models.store.policies import OverrideRow, OverrideSetRow
+from models.store.queries import towns
 from models.store.towns import BeadRevisionRow, BeadRow, HeadRow, RigRow, TownRow
+from models.store.unit import Store
 
 RIGS: Final = ("web", "api", "docs", "ops", "lab")
+TICK: Final = timedelta(milliseconds=1)  # from entry to entry
 
 _SOMEONE: Final = Actor(actor_id="bulk")
 _LONG_AGO: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -74,6 +82,119 @@ def add_override_sets(url: str, town_id: str, latest: int) -> None:
         (OverrideRow, (_row(row) for made in sets[1:] for row in mapping.override_rows(made))),
         then=(head,),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What there is to an entry before it has its place in a chain."""
+
+    actor_id: str
+    request_id: str
+    change: Change
+
+
+def add_history(url: str, chain: str, told: Iterable[Told]) -> None:
+    """Lengthen a chain by entries a millisecond apart, whatever else they would have changed."""
+    growing = _Chain(_read_head(url, chain))
+    _insert(url, (AuditEntryRow, map(growing.grow, told)), then=growing.ending())
+
+
+def add_entries(url: str, town_id: str, count: int) -> None:
+    """Lengthen a town's chain by observations of its mayor, on one pair and on another in turns.
+
+    They are as a replay expects them, where the town has no other observations.
+    """
+    head = _read_head(url, town_id)
+    began, last = head.instant, head.observation_sequence
+    numbers = range(last + 1, last + count + 1)
+    growing = _Chain(head, observation_sequence=last + count)
+    observed = (_observation(town_id, number, began + (number - last) * TICK) for number in numbers)
+    told = (
+        Told(actor_id=_SOMEONE.actor_id, request_id=f"bulk-{number}", change=_observed(town_id, number))
+        for number in numbers
+    )
+    _insert(
+        url,
+        (MayorObservationRow, observed),
+        (AuditEntryRow, map(growing.grow, told)),
+        then=growing.ending(),
+    )
+
+
+class _Chain:
+    """The rows of a chain that grows from `head` on; `moved` are other columns of the head as they are in the end."""
+
+    def __init__(self, head: HeadRow, **moved: Any) -> None:
+        self._head = head
+        self._moved = moved
+
+    def grow(self, told: Told) -> _Row:
+        head, change = self._head, told.change
+        entry = Entry(
+            chain=head.chain,
+            sequence=head.audit_sequence + 1,
+            occurred_at=head.instant + TICK,
+            actor=Actor(actor_id=told.actor_id),
+            credential_id=None,
+            request_id=told.request_id,
+            change=change,
+            previous_hash=head.audit_hash,
+        )
+        canonical = entry.canonical()
+        head.audit_sequence, head.instant = entry.sequence, entry.occurred_at
+        head.audit_hash = entry_hash(entry.previous_hash, canonical)
+        return {
+            "chain": entry.chain,
+            "sequence": entry.sequence,
+            "occurred_at": entry.occurred_at,
+            "action": change.action,
+            "actor_id": told.actor_id,
+            "target_type": change.target_type,
+            "target_id": change.target_id,
+            "request_id": told.request_id,
+            "canonical": canonical,
+            "hash": head.audit_hash,
+        }
+
+    def ending(self) -> Iterator[Any]:
+        """The statement that moves the head to the last entry; to be asked for once all have grown."""
+        values = {**self._head.model_dump(), **self._moved}
+        yield update(HeadRow).where(col(HeadRow.chain) == self._head.chain).values(**values)
+
+
+def _pair(number: int) -> ModelPair:
+    return ModelPair(model=_MODELS[number % 2], small_model=_MODELS[0])
+
+
+def _pair_record(number: int) -> dict[str, object]:
+    pair = _pair(number)
+    return {"model": pair.model, "smallModel": pair.small_model}
+
+
+def _observation(town_id: str, number: int, at: datetime) -> _Row:
+    return {"town_id": town_id, "sequence": number, "observed_at": at, **asdict(_pair(number))}
+
+
+def _observed(town_id: str, number: int) -> Change:
+    return Change(
+        action=AuditAction.MAYOR_OBSERVED,
+        target_type=TargetType.MAYOR,
+        target_id=town_id,
+        before=None if number == 1 else _pair_record(number - 1),
+        after=_pair_record(number),
+    )
+
+
+def _read_head(url: str, town_id: str) -> HeadRow:
+    async def work() -> HeadRow:
+        store = Store(database=open_database(url))
+        try:
+            async with store.read() as session:
+                return (await towns.heads(session, [town_id]))[town_id]
+        finally:
+            await store.dispose()
+
+    return asyncio.run(work())
 
 
 def analyze(url: str) -> None:

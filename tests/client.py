@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.settings import Settings
-from models.store.unit import Clock, system_clock
+from models.store.unit import Clock, NewId, random_id, system_clock
 
 Json = dict[str, Any]
 
@@ -81,8 +81,10 @@ class SteppingClock:
 
 
 @contextmanager
-def serving(url: str, *, clock: Clock = system_clock, **settings: Any) -> Iterator[Api]:
+def serving(
+    url: str, *, clock: Clock = system_clock, new_id: NewId = random_id, dev: bool = True, **settings: Any
+) -> Iterator[Api]:
     """The application over the database at `url`, with its lifespan."""
-    app = create_app(Settings(database_url=url, dev=True, **settings), clock=clock)
+    app = create_app(Settings(database_url=url, dev=dev, **settings), clock=clock, new_id=new_id)
     with TestClient(app, raise_server_exceptions=False) as http:
         yield Api(http, url)

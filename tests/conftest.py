@@ -56,6 +56,13 @@ def api(database_url: str) -> Iterator[Api]:
     assert faults(database_url) == {}
 
 
+@pytest.fixture
+def broken_api(database_url: str) -> Iterator[Api]:
+    """A Townclerk of its own whose database a test breaks."""
+    with serving(database_url) as running:
+        yield running
+
+
 @pytest.fixture(scope="module")
 def shared_api(backend: str, databases: Databases) -> Iterator[Api]:
     """One Townclerk for a whole module: its tests make towns of their own and leave what is central alone.
@@ -66,6 +73,13 @@ def shared_api(backend: str, databases: Databases) -> Iterator[Api]:
     with serving(url) as running:
         yield running
     assert faults(url) == {}
+
+
+@pytest.fixture(scope="module")
+def untrue_api(backend: str, databases: Databases) -> Iterator[Api]:
+    """One Townclerk for a whole module whose tests put rows into its database that no record explains."""
+    with serving(databases.fresh(backend)) as running:
+        yield running
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

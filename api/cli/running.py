@@ -16,6 +16,7 @@ from api.schema import build_schema
 from api.settings import Settings
 from models.services.seed import seed
 from models.store.migrations import upgrade
+from models.store.roles import UnfitRoleError, check_app_role, grant_to_app_role
 from models.store.unit import Store
 
 
@@ -52,15 +53,25 @@ def serve(host: str, port: int, dev: bool, workers: int) -> None:  # noqa: FBT00
 
 
 @cli.command()
-def migrate() -> None:
+@click.option("--app-role", metavar="NAME", help="PostgreSQL: a role to grant what serving takes, and no more.")
+def migrate(app_role: str | None) -> None:
     """Bring the database to the newest migration and fill an empty one with the shipped profiles and models."""
 
     async def work(store: Store) -> None:
+        if app_role is not None:
+            await check_app_role(store.database, app_role)
         await upgrade(store.database)
         await seed(store)
+        if app_role is not None:
+            await grant_to_app_role(store.database, app_role)
 
-    with_store(Settings(), work)
+    try:
+        with_store(Settings(), work)
+    except UnfitRoleError as error:
+        raise CouldNotError(str(error)) from error
     click.echo("The database is at the newest migration.")
+    if app_role is not None:
+        click.echo(f"The role {app_role!r} may serve it.")
 
 
 @cli.command()

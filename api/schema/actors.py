@@ -1,9 +1,13 @@
 """Who did it."""
 
+from typing import Final
+
 import strawberry
 
 from api.schema.context import Info
 from api.schema.fields import field
+
+_ERASED: Final = "(erased)"
 
 
 @strawberry.type(description="Who did it: an API token's principal, or the person a trusted client acted for.")
@@ -17,6 +21,7 @@ class Actor:
 
     @field
     async def display_name(self, info: Info) -> str:
+        """The name; the id where none is known, and (erased) where it was erased."""
         return await _name(info, self.actor)
 
     @field
@@ -27,4 +32,6 @@ class Actor:
 
 async def _name(info: Info, actor_id: str) -> str:
     row = await info.context.loaders.actor.load(actor_id)
-    return actor_id if row is None else row.display_name
+    if row is None:
+        return actor_id
+    return _ERASED if row.forgotten_at is not None else row.display_name or actor_id

@@ -15,12 +15,11 @@ from api.schema.context import Context, Info
 from api.schema.fields import field
 from models.domain import checks
 from models.domain.audit import CENTRAL_CHAIN, AuditAction
-from models.domain.errors import NotFound, Refused, refuse_if_any
+from models.domain.errors import InvalidInput, NotFound, Refused, refuse_if_any
 from models.domain.verification import FaultCode, Verification
 from models.services.verification import verify_one
 from models.store.audit import AuditEntryRow
-from models.store.queries import history
-from models.store.queries.history import EntryQuery
+from models.store.queries.entries import EntryQuery, entries_page
 
 strawberry.enum(AuditAction)
 
@@ -36,7 +35,8 @@ class AuditFilter:
     until: datetime | None = None
 
     def query(self) -> EntryQuery:
-        """What to list. Raises `Refused` for text that no database could hold."""
+        """What to list. Raises `Refused` for text that no database could hold, and for an end before the beginning."""
+        backwards = self.since is not None and self.until is not None and self.since > self.until
         refuse_if_any(
             [
                 *checks.list_problems(self.actions, "actions", "filter", "actions"),
@@ -49,6 +49,7 @@ class AuditFilter:
                     for index, actor_id in enumerate(self.actor_ids or [])
                     for problem in checks.search_problems(actor_id, "filter", "actorIds", str(index))
                 ),
+                *([InvalidInput(path=("filter", "since"), expected="no later than until")] if backwards else []),
             ]
         )
         return EntryQuery(
@@ -206,7 +207,7 @@ async def entries_of(
     query = (audit_filter or AuditFilter()).query()
     return await connection(
         context.store,
-        lambda session, wanted: history.entries_page(session, chain, query, wanted),
+        lambda session, wanted: entries_page(session, chain, query, wanted),
         list_name=filter_name("entries", chain, query),
         key=lambda row: row.sequence,
         key_type=int,

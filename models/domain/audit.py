@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final
 
 from models.domain.canonical import canonical_bytes
@@ -39,6 +40,7 @@ class AuditAction(StrEnum):
     PROFILE_VERSION_PUBLISHED = "profile_version_published"
     MODELS_REGISTERED = "models_registered"
     MODEL_DEPRECATED = "model_deprecated"
+    ACTOR_FORGOTTEN = "actor_forgotten"
 
 
 class TargetType(StrEnum):
@@ -52,6 +54,27 @@ class TargetType(StrEnum):
     PROFILE = "profile"
     MODELS = "models"
     MODEL = "model"
+    ACTOR = "actor"
+
+
+# What each action is done to, so that whoever looks for a kind of target looks for actions.
+TARGET_TYPES: Final = MappingProxyType(
+    {
+        AuditAction.TOWN_CREATED: TargetType.TOWN,
+        AuditAction.TOWN_IMPORTED: TargetType.TOWN,
+        AuditAction.RIG_REGISTERED: TargetType.RIG,
+        AuditAction.RIG_REMOVED: TargetType.RIG,
+        AuditAction.BEADS_SYNCED: TargetType.BEADS,
+        AuditAction.OVERRIDE_SET_PUBLISHED: TargetType.OVERRIDE_SET,
+        AuditAction.PROFILE_SELECTED: TargetType.OVERRIDE_SET,
+        AuditAction.OVERRIDE_SET_REVERTED: TargetType.OVERRIDE_SET,
+        AuditAction.PROFILE_VERSION_ADOPTED: TargetType.OVERRIDE_SET,
+        AuditAction.MAYOR_OBSERVED: TargetType.MAYOR,
+        AuditAction.PROFILE_VERSION_PUBLISHED: TargetType.PROFILE,
+        AuditAction.MODELS_REGISTERED: TargetType.MODELS,
+        AuditAction.MODEL_DEPRECATED: TargetType.MODEL,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

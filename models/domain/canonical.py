@@ -15,33 +15,23 @@ _LARGEST_INTEGER: Final = 2**53 - 1
 
 def canonical_bytes(value: object) -> bytes:
     """The one spelling of `value` as UTF-8 JSON. Raises `ValueError` for what the subset does not hold."""
-    _check(value)
     text = json.dumps(_plain(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return text.encode("utf-8")
+    return text.encode("utf-8")  # a lone surrogate fails here, with UnicodeEncodeError, a ValueError
 
 
 def _plain(value: object) -> object:
-    """`value` with its mappings as dicts, which is what `json` knows."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
-
-
-def _check(value: object) -> None:
-    if value is None or isinstance(value, (bool, str)):
-        return  # a lone surrogate in a string fails the encoding, with UnicodeEncodeError, a ValueError
+    """`value` in the types that `json` knows. Raises `ValueError`."""
+    if value is None or isinstance(value, (str, bool)):
+        return value
     if isinstance(value, int):
         if abs(value) > _LARGEST_INTEGER:
             raise ValueError(f"{value} is too large for an integer of RFC 8785")
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
+        return value
+    if isinstance(value, (dict, Mapping)):  # dict first: it is nearly always one, and quick to tell
+        for key in value:
             if not (isinstance(key, str) and key.isascii()):
                 raise ValueError(f"{key!r} can't be a key: only ASCII strings can")
-            _check(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            _check(item)
-    else:
-        raise ValueError(f"{type(value).__name__} has no canonical form here")  # noqa: TRY004  # one kind of refusal
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    raise ValueError(f"{type(value).__name__} has no canonical form here")

@@ -124,6 +124,7 @@ class Replay:
                 AuditAction.PROFILE_VERSION_PUBLISHED: self._profile_published,
                 AuditAction.MODELS_REGISTERED: self._models_registered,
                 AuditAction.MODEL_DEPRECATED: self._model_deprecated,
+                AuditAction.ACTOR_FORGOTTEN: lambda _entry: [],  # what is left of names is no part of the record
             }
         return {
             AuditAction.TOWN_CREATED: self._town_created,

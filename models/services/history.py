@@ -13,10 +13,13 @@ from models.store.upsert import insert_unless_there
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """On whose account a request runs. `display_name` is for people and never enters the record."""
+    """On whose account a request runs. `display_name` is for people and never enters the record.
+
+    It is None where it was written down when the actor first did something, if it may be known at all.
+    """
 
     actor: Actor
-    display_name: str
+    display_name: str | None
     credential_id: str | None
     request_id: str
 
@@ -52,6 +55,8 @@ async def record(unit: WriteUnit, head: Head, caller: Caller, change: Change) ->
         )
     )
     await unit.session.flush()
-    await insert_unless_there(unit.session, ActorRow(actor_id=caller.actor.actor_id, display_name=caller.display_name))
+    if caller.display_name is not None:
+        named = ActorRow(actor_id=caller.actor.actor_id, display_name=caller.display_name)
+        await insert_unless_there(unit.session, named)  # a row without a name stays so: the name was erased
     await move_head(unit.session, head, from_sequence=from_sequence)
     await unit.announce(head.chain)

@@ -20,7 +20,7 @@ from models.services.profiles import ProfileDraft, check_profile_draft, insert_p
 from models.services.publishing import Installation, install
 from models.store.heads import Head
 from models.store.policies import ProfileRow, ProfileVersionRow
-from models.store.queries import history, policies
+from models.store.queries import policies
 from models.store.tables import profile_tables
 from models.store.unit import Store, WriteUnit
 
@@ -153,7 +153,7 @@ async def _roll_out_batch(unit: WriteUnit, name: str, after: str) -> str | None:
     key = (CENTRAL_CHAIN, name, profile.version)
     version = (await policies.profile_versions(unit.session, [key]))[key]
     table = (await profile_tables(unit.session, [key]))[key]
-    publisher = await _publisher(unit, version)
+    publisher = _publisher(version)
     await unit.store.tables.get(unit.session, due)  # all at once what `_adopt` looks up one by one
     for town_id, _ in due:
         head = await lock_town(unit, town_id)
@@ -161,12 +161,11 @@ async def _roll_out_batch(unit: WriteUnit, name: str, after: str) -> str | None:
     return due[-1][0]
 
 
-async def _publisher(unit: WriteUnit, version: ProfileVersionRow) -> Caller:
+def _publisher(version: ProfileVersionRow) -> Caller:
     """Whoever published a version, as the caller on whose account its rollout runs."""
-    actor = (await history.actors(unit.session, [version.actor_id])).get(version.actor_id)
     return Caller(
         actor=Actor(actor_id=version.actor_id, on_behalf_of=version.on_behalf_of),
-        display_name=version.actor_id if actor is None else actor.display_name,
+        display_name=None,
         credential_id=version.credential_id,
         request_id=version.request_id,
     )

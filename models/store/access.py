@@ -2,19 +2,24 @@
 
 from datetime import datetime
 
-from sqlalchemy import Text
+from sqlalchemy import Index, Text
 from sqlmodel import Field, SQLModel
 
 from models.store.base import Instant, Key
 
 
 class ActorRow(SQLModel, table=True):
-    """The name behind an actor's opaque id, kept apart from the record so that a person can be erased from it."""
+    """The name behind an actor's opaque id, kept apart from the record so that a person can be erased from it.
+
+    Without a name the id stands for itself, or the name was erased at `forgotten_at`.
+    """
 
     __tablename__ = "actors"
+    __table_args__ = (Index("uq_actors_display_name", "display_name", unique=True),)
 
     actor_id: str = Field(primary_key=True, sa_type=Key)
-    display_name: str = Field(sa_type=Text)
+    display_name: str | None = Field(default=None, sa_type=Text)
+    forgotten_at: datetime | None = Field(default=None, sa_type=Instant)
 
 
 class IdempotencyRow(SQLModel, table=True):

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import LargeBinary, Text
+from sqlalchemy import Index, LargeBinary, Text
 from sqlmodel import Field, SQLModel
 
 from models.domain.audit import AuditAction
@@ -16,6 +16,13 @@ class AuditEntryRow(SQLModel, table=True):
     """
 
     __tablename__ = "audit_entries"
+    __table_args__ = (
+        Index("ix_audit_entries_chain_action_sequence", "chain", "action", "sequence"),
+        Index("ix_audit_entries_chain_actor_id_action_sequence", "chain", "actor_id", "action", "sequence"),
+        Index("ix_audit_entries_chain_target_id_action_sequence", "chain", "target_id", "action", "sequence"),
+        Index("ix_audit_entries_chain_request_id_sequence", "chain", "request_id", "sequence"),
+        Index("ix_audit_entries_chain_occurred_at", "chain", "occurred_at"),
+    )
 
     chain: str = Field(primary_key=True, sa_type=Key)
     sequence: int = Field(primary_key=True)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import DateTime, Dialect, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -14,6 +14,17 @@ SQLModel.metadata.naming_convention = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+# The record and what it explains: tables that the service only inserts into, and that the database keeps so.
+APPEND_ONLY: Final = (
+    "audit_entries",
+    "bead_revisions",
+    "mayor_observations",
+    "override_sets",
+    "overrides",
+    "profile_rules",
+    "profile_versions",
+)
 
 
 class Instant(TypeDecorator[datetime]):

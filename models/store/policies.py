@@ -58,6 +58,8 @@ class RuleColumns(SQLModel):
 
 
 class ProfileRuleRow(RuleColumns, table=True):
+    """One rule of a profile's version. Only ever inserted."""
+
     __tablename__ = "profile_rules"
     __table_args__ = (
         ForeignKeyConstraint(

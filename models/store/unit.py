@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from models.store.wake import notify
 
 T = TypeVar("T")
 Clock = Callable[[], datetime]
+NewId = Callable[[], str]
 AfterCommit = Callable[[frozenset[str]], None]
 Session = AsyncSession
 
@@ -41,6 +43,11 @@ class StorageUnavailableError(Exception):
 
 def system_clock() -> datetime:
     return datetime.now(UTC)
+
+
+def random_id() -> str:
+    """32 hex digits that nobody has had before."""
+    return uuid.uuid4().hex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +74,14 @@ class WriteUnit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """A database with the clock that writes are stamped by, and the compiled tables that were read from it.
+    """A database, the clock and the new ids that writes are stamped by, and the compiled tables read from it.
 
     `after_commit` are told of the chains that each write of this process has moved. They must neither wait nor raise.
     """
 
     database: Database
     clock: Clock = system_clock
+    new_id: NewId = random_id
     tables: TableCache = field(default_factory=TableCache)
     after_commit: list[AfterCommit] = field(default_factory=list)
 

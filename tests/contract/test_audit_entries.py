@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import make_url
 
 from tests.client import Api, Json
+from tests.contract.inputs import problems_of
 from tests.contract.recipes import RECIPES, Call, Recipe, codes, mutations, send, unique
 from tests.towns import HAIKU, OPUS, SONNET, make_town, publish, rule, sync
 
@@ -43,8 +44,8 @@ def stored(url: str, chain: str) -> list[tuple[int, bytes, str]]:
 
 
 LOOK = """query ($t: ID!) {
-    town(townId: $t) { auditEntries(first: 5) { edges { node { sequence action requestId actor { actorId } } } } }
-    auditEntries(first: 5) { edges { node { sequence action requestId actor { actorId } } } }
+    town(townId: $t) { auditEntries(first: 5) { edges { node { sequence action requestId actor { displayName } } } } }
+    auditEntries(first: 5) { edges { node { sequence action requestId actor { displayName } } } }
 }"""
 
 
@@ -82,7 +83,7 @@ def test_mutation__refused_then_done_then_sent_again__leaves_the_entries_of_the_
         for now, then in zip(last_entries(shared_api, call.town_id), before, strict=True)
     ]
     assert (actions(added[0]), actions(added[1])) == (recipe.town, recipe.central)
-    accounts = {(entry["requestId"], entry["actor"]["actorId"]) for entry in (*added[0], *added[1])}
+    accounts = {(entry["requestId"], entry["actor"]["displayName"]) for entry in (*added[0], *added[1])}
     assert accounts == {(requests[1]["X-Request-Id"], "clerk")}
 
 
@@ -176,16 +177,21 @@ def test_entries__newest_first__tell_each_change_of_the_town(shared_api: Api, ev
     ]
 
 
+BEN = "in place of ben's id, which is made while the tests run"
 FILTERS: dict[str, tuple[Json, list[int]]] = {
     "nothing": ({}, [7, 6, 5, 4, 3, 2, 1]),
     "actions": ({"actions": ["RIG_REMOVED", "RIG_REGISTERED"]}, [7, 2]),
     "no_action": ({"actions": []}, []),
-    "actor": ({"actorIds": ["ben"]}, [6, 5]),
-    "actors": ({"actorIds": ["ben", "dev", "nobody"]}, [7, 6, 5, 4, 3, 2, 1]),
+    "actor": ({"actorIds": [BEN]}, [6, 5]),
+    "actors": ({"actorIds": [BEN, "dev", "nobody"]}, [7, 6, 5, 4, 3, 2, 1]),
     "nobody": ({"actorIds": ["nobody"]}, []),
     "target_type": ({"targetType": "override_set"}, [5, 4]),
     "target": ({"targetType": "override_set", "targetId": "3"}, [5]),
     "target_id": ({"targetId": "web"}, [7, 2]),
+    "no_type": ({"targetType": "nothing"}, []),
+    "no_target": ({"targetId": "nowhere"}, []),
+    "no_request": ({"requestId": "none"}, []),
+    "type_of_other_actions": ({"targetType": "rig", "actions": ["TOWN_CREATED"]}, []),
     "request": ({"requestId": "request-of-ben"}, [6, 5]),
     "combined": ({"requestId": "request-of-ben", "actions": ["MAYOR_OBSERVED", "RIG_REMOVED"]}, [6]),
 }
@@ -195,7 +201,14 @@ FILTERS: dict[str, tuple[Json, list[int]]] = {
 def test_filter__of_entries__narrows_to_those_that_meet_all_of_it(
     shared_api: Api, eventful: str, narrowed: Json, expected: list[int]
 ) -> None:
+    (ben,) = {actor["actorId"] for actor in actors_of(shared_api, eventful) if actor["displayName"] == "ben"}
+    if "actorIds" in narrowed:
+        narrowed = {"actorIds": [ben if actor_id == BEN else actor_id for actor_id in narrowed["actorIds"]]}
     assert filtered(shared_api, eventful, narrowed) == expected
+
+
+def actors_of(api: Api, town_id: str) -> list[Json]:
+    return [entry["actor"] for entry in api.entries(town_id, "actor { actorId displayName }")]
 
 
 def filtered(api: Api, town_id: str, narrowed: Json) -> list[int]:
@@ -213,6 +226,33 @@ def test_filter__since_and_until__take_in_the_first_instant_and_leave_out_the_la
     assert filtered(shared_api, eventful, {"until": instants[3]}) == [2, 1]
     assert filtered(shared_api, eventful, {"since": instants[3], "until": instants[5]}) == [4, 3]
     assert filtered(shared_api, eventful, {"since": instants[3], "until": instants[3]}) == []
+
+
+@pytest.mark.parametrize(
+    ("narrowed", "problem"),
+    [
+        ({"since": "2026-01-02T00:00:00Z", "until": "2026-01-01T23:59:59.999999Z"}, ["filter", "since"]),
+        ({"since": "2026-01-01T00:00:00Z", "until": "2026-01-01T00:30:00+01:00"}, ["filter", "since"]),
+    ],
+    ids=["by a moment", "by their zones"],
+)
+def test_filter__since_later_than_until__is_refused(shared_api: Api, narrowed: Json, problem: list[str]) -> None:
+    query = "query ($f: AuditFilter) { auditEntries(filter: $f) { edges { cursor } } }"
+    assert problems_of(shared_api.execute(query, f=narrowed)) == [("INVALID_INPUT", problem)]
+
+
+@pytest.mark.parametrize("field", ["since", "until"])
+@pytest.mark.parametrize("instant", ["2026-01-01T00:00:00", "2026-01-01T00:00", "2026-01-01", "yesterday", ""])
+def test_filter__an_instant_without_a_zone__is_an_error_that_says_so(shared_api: Api, field: str, instant: str) -> None:
+    variable = "query ($i: DateTime!) { auditEntries(filter: {%s: $i}) { edges { cursor } } }"
+    literal = "{ auditEntries(filter: {%s: %s}) { edges { cursor } } }"
+    answers = (
+        shared_api.execute(variable % field, i=instant),
+        shared_api.execute(literal % (field, json.dumps(instant))),
+    )
+    for answer in answers:
+        assert [code for code, _ in problems_of(answer)] == ["INVALID_INPUT"]
+        assert "time zone" in answer["errors"][0]["message"]
 
 
 def test_entries__of_another_town__are_not_shown(shared_api: Api, eventful: str) -> None:

@@ -66,11 +66,11 @@ def rows(api: Api, town_id: str) -> list[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def eventful(shared_api: Api) -> str:
+def eventful(untrue_api: Api) -> str:
     """A town with an entry for each of `REASONS`, after that of its making; no test adds to it."""
-    town_id = make_town(shared_api, rigs=())
+    town_id = make_town(untrue_api, rigs=())
     for number, reason in enumerate(REASONS):
-        shared_api.done(
+        untrue_api.done(
             "publishOverrideSet",
             townId=town_id,
             expectedVersion=number + 1,
@@ -83,22 +83,22 @@ def eventful(shared_api: Api) -> str:
 # ---- JSONL
 
 
-def test_export__of_a_town__is_what_is_stored_byte_for_byte(shared_api: Api, eventful: str) -> None:
-    assert exported(shared_api, townId=eventful) == expected(shared_api.url, eventful)
+def test_export__of_a_town__is_what_is_stored_byte_for_byte(untrue_api: Api, eventful: str) -> None:
+    assert exported(untrue_api, townId=eventful) == expected(untrue_api.url, eventful)
 
 
-def test_export__without_a_town__is_of_the_central_chain(shared_api: Api) -> None:
-    assert exported(shared_api) == expected(shared_api.url, "@central")
-    assert exported(shared_api, format="jsonl") == expected(shared_api.url, "@central")
+def test_export__without_a_town__is_of_the_central_chain(untrue_api: Api) -> None:
+    assert exported(untrue_api) == expected(untrue_api.url, "@central")
+    assert exported(untrue_api, format="jsonl") == expected(untrue_api.url, "@central")
 
 
-def test_export__of_empty_parameters__is_that_of_none(shared_api: Api) -> None:
-    assert exported(shared_api, townId="", format="", since="", until="") == expected(shared_api.url, "@central")
+def test_export__of_empty_parameters__is_that_of_none(untrue_api: Api) -> None:
+    assert exported(untrue_api, townId="", format="", since="", until="") == expected(untrue_api.url, "@central")
 
 
-def test_export__each_line__is_json(shared_api: Api, eventful: str) -> None:
-    head, *entries, tail = map(json.loads, exported(shared_api, townId=eventful).decode().splitlines())
-    shown = shared_api.entries(eventful, "hash sequence reason")[::-1]
+def test_export__each_line__is_json(untrue_api: Api, eventful: str) -> None:
+    head, *entries, tail = map(json.loads, exported(untrue_api, townId=eventful).decode().splitlines())
+    shown = untrue_api.entries(eventful, "hash sequence reason")[::-1]
     assert head == {"townclerkAuditExport": 1, "chain": eventful, "since": None, "until": None}
     assert [{"hash": it["hash"], **{name: it["entry"][name] for name in ("sequence", "reason")}} for it in entries] == (
         shown
@@ -108,22 +108,22 @@ def test_export__each_line__is_json(shared_api: Api, eventful: str) -> None:
 
 
 @pytest.mark.parametrize(("form", "media_type"), [("jsonl", "application/jsonl"), ("csv", "text/csv; charset=utf-8")])
-def test_export__its_headers__say_what_it_is(shared_api: Api, form: str, media_type: str) -> None:
-    town_id = make_town(shared_api, rigs=())
-    response = export(shared_api, townId=town_id, format=form)
+def test_export__its_headers__say_what_it_is(untrue_api: Api, form: str, media_type: str) -> None:
+    town_id = make_town(untrue_api, rigs=())
+    response = export(untrue_api, townId=town_id, format=form)
     assert response.headers["content-type"] == media_type
     assert response.headers["content-disposition"] == f'attachment; filename="townclerk-audit-{town_id}.{form}"'
-    asked = shared_api.http.head("/audit/export", params={"townId": town_id, "format": form})
+    asked = untrue_api.http.head("/audit/export", params={"townId": town_id, "format": form})
     names = ("content-type", "content-disposition")
     assert [asked.headers[name] for name in names] == [response.headers[name] for name in names]
     assert (asked.status_code, asked.content) == (200, b"")
 
 
-def test_export__its_file_name__is_one_on_any_system(shared_api: Api) -> None:
+def test_export__its_file_name__is_one_on_any_system(untrue_api: Api) -> None:
     town_id = f"{unique('a')}:b.c_d-e"
-    shared_api.done("createTown", townId=town_id, name="A town")
+    untrue_api.done("createTown", townId=town_id, name="A town")
     safe = town_id.replace(":", "_")
-    found = [export(shared_api, **asked).headers["content-disposition"] for asked in ({}, {"townId": town_id})]
+    found = [export(untrue_api, **asked).headers["content-disposition"] for asked in ({}, {"townId": town_id})]
     assert found == [f'attachment; filename="townclerk-audit-{name}.jsonl"' for name in ("central", safe)]
 
 
@@ -132,13 +132,13 @@ def instants(api: Api, town_id: str) -> dict[int, str]:
 
 
 def test_export__since_and_until__take_in_the_first_instant_and_leave_out_the_last(
-    shared_api: Api, eventful: str
+    untrue_api: Api, eventful: str
 ) -> None:
-    at = instants(shared_api, eventful)
+    at = instants(untrue_api, eventful)
 
     def between(begin: int, end: int | None, ends: str, **given: str) -> None:
-        found = exported(shared_api, townId=eventful, **given)
-        assert found == expected(shared_api.url, eventful, begin, end, ends)
+        found = exported(untrue_api, townId=eventful, **given)
+        assert found == expected(untrue_api.url, eventful, begin, end, ends)
 
     between(3, None, f'"{at[3]}"|null', since=at[3])
     between(1, 3, f'null|"{at[3]}"', until=at[3])
@@ -146,26 +146,26 @@ def test_export__since_and_until__take_in_the_first_instant_and_leave_out_the_la
     between(3, 3, f'"{at[3]}"|"{at[3]}"', since=at[3], until=at[3])
 
 
-def test_export__of_a_time_without_entries__has_none(shared_api: Api, eventful: str) -> None:
+def test_export__of_a_time_without_entries__has_none(untrue_api: Api, eventful: str) -> None:
     for since, until in (("2001-01-01T00:00:00Z", "2002-01-01T00:00:00Z"), ("2999-01-01T00:00:00Z", None)):
         given = {"since": since} | ({} if until is None else {"until": until})
-        (head, tail) = exported(shared_api, townId=eventful, **given).decode().splitlines()
+        (head, tail) = exported(untrue_api, townId=eventful, **given).decode().splitlines()
         assert json.loads(head)["since"] == since.replace("Z", ".000000Z")
         assert json.loads(tail) == {"end": {"entries": 0, "head": {"sequence": 0, "hash": "0" * 64}}}
 
 
-def test_export__since_an_instant_of_another_zone__is_since_that_instant(shared_api: Api, eventful: str) -> None:
-    at = instants(shared_api, eventful)[3]
+def test_export__since_an_instant_of_another_zone__is_since_that_instant(untrue_api: Api, eventful: str) -> None:
+    at = instants(untrue_api, eventful)[3]
     there = (datetime.fromisoformat(at) + timedelta(hours=1)).isoformat().replace("+00:00", "+01:00")
-    assert exported(shared_api, townId=eventful, since=there) == exported(shared_api, townId=eventful, since=at)
+    assert exported(untrue_api, townId=eventful, since=there) == exported(untrue_api, townId=eventful, since=at)
 
 
 # ---- CSV
 
 
-def test_csv__of_a_town__tells_what_the_jsonl_tells(shared_api: Api, eventful: str) -> None:
-    entries = [json.loads(line) for line in exported(shared_api, townId=eventful).splitlines()[1:-1]]
-    found = rows(shared_api, eventful)
+def test_csv__of_a_town__tells_what_the_jsonl_tells(untrue_api: Api, eventful: str) -> None:
+    entries = [json.loads(line) for line in exported(untrue_api, townId=eventful).splitlines()[1:-1]]
+    found = rows(untrue_api, eventful)
     for row, line in zip(found, entries, strict=True):
         entry, digest = line["entry"], line["hash"]
         for name in ("chain", "occurredAt", "actor", "action", "targetType", "targetId", "requestId", "previousHash"):
@@ -178,22 +178,22 @@ def test_csv__of_a_town__tells_what_the_jsonl_tells(shared_api: Api, eventful: s
 
 
 def test_csv__of_reasons_that_a_spreadsheet_would_run__has_them_led_by_an_apostrophe(
-    shared_api: Api, eventful: str
+    untrue_api: Api, eventful: str
 ) -> None:
-    found = [row["reason"] for row in rows(shared_api, eventful)]
+    found = [row["reason"] for row in rows(untrue_api, eventful)]
     assert found == ["", *(f"'{reason}" for reason in REASONS[:7]), *REASONS[7:]]
-    assert [entry["reason"] for entry in shared_api.entries(eventful, "reason")][::-1] == [None, *REASONS]
+    assert [entry["reason"] for entry in untrue_api.entries(eventful, "reason")][::-1] == [None, *REASONS]
 
 
-def test_csv__of_the_central_chain__has_the_name_of_who_made_it(shared_api: Api) -> None:
-    row = next(csv.DictReader(io.StringIO(exported(shared_api, format="csv").decode(), newline="")))
+def test_csv__of_the_central_chain__has_the_name_of_who_made_it(untrue_api: Api) -> None:
+    row = next(csv.DictReader(io.StringIO(exported(untrue_api, format="csv").decode(), newline="")))
     assert (row["chain"], row["actor"], row["actorName"]) == ("'@central", "townclerk", "Townclerk")
 
 
-def test_csv__of_any_cell__begins_with_nothing_that_a_spreadsheet_would_run(shared_api: Api, eventful: str) -> None:
-    shared_api.done("createTown", townId=(town_id := unique("made")), name="=1+1")
-    publish(shared_api, town_id, honorBeadModels=True)
-    for text in (exported(shared_api, format="csv"), exported(shared_api, townId=eventful, format="csv")):
+def test_csv__of_any_cell__begins_with_nothing_that_a_spreadsheet_would_run(untrue_api: Api, eventful: str) -> None:
+    untrue_api.done("createTown", townId=(town_id := unique("made")), name="=1+1")
+    publish(untrue_api, town_id, honorBeadModels=True)
+    for text in (exported(untrue_api, format="csv"), exported(untrue_api, townId=eventful, format="csv")):
         cells = [cell for row in csv.reader(io.StringIO(text.decode(), newline="")) for cell in row]
         assert [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))] == []
         assert "'@central" in cells or eventful in cells
@@ -224,23 +224,23 @@ def reads_of_records() -> Iterator[list[str]]:
     ids=["whole pages", "a page begun", "large entries", "entries larger than a page"],
 )
 def test_export__of_many_or_large_entries__reads_them_page_by_page(
-    shared_api: Api, length: int, size: int, pages: int
+    untrue_api: Api, length: int, size: int, pages: int
 ) -> None:
-    chain = add_chain(shared_api.url, length, size=size)
+    chain = add_chain(untrue_api.url, length, size=size)
     with reads_of_records() as sent:
-        found = exported(shared_api, townId=chain)
-    assert found == expected(shared_api.url, chain)
+        found = exported(untrue_api, townId=chain)
+    assert found == expected(untrue_api.url, chain)
     assert len(sent) == 2 * pages
 
 
-def test_export__of_entries_added_meanwhile__ends_where_the_chain_ended_at_its_start(shared_api: Api) -> None:
-    url, town_id = shared_api.url, make_town(shared_api, rigs=())
+def test_export__of_entries_added_meanwhile__ends_where_the_chain_ended_at_its_start(untrue_api: Api) -> None:
+    url, town_id = untrue_api.url, make_town(untrue_api, rigs=())
     before = expected(url, town_id)
 
     async def work(store: Store) -> bytes:
         chunks: AsyncIterator[bytes] = await open_export(store, Wanted(chain=town_id))
         first = await anext(chunks)
-        await asyncio.to_thread(publish, shared_api, town_id, honorBeadModels=True)
+        await asyncio.to_thread(publish, untrue_api, town_id, honorBeadModels=True)
         return first + b"".join([chunk async for chunk in chunks])
 
     assert with_store(url, work) == before != expected(url, town_id)
@@ -250,18 +250,18 @@ def test_export__of_entries_added_meanwhile__ends_where_the_chain_ended_at_its_s
 
 
 @pytest.mark.parametrize("canonical", [b'{"a":1}\n{"b":2}', b"\n", b"", b"nonsense", b"\xff\x00", b'{"a":1}}'])
-def test_export__of_bytes_that_are_no_record__is_what_is_stored(shared_api: Api, canonical: bytes) -> None:
-    chain = add_chain(shared_api.url, 2)
-    add_rows(shared_api.url, row_of(replace(FIRST, chain=chain, sequence=3), canonical))
-    found = exported(shared_api, townId=chain)
-    assert found == expected(shared_api.url, chain)
+def test_export__of_bytes_that_are_no_record__is_what_is_stored(untrue_api: Api, canonical: bytes) -> None:
+    chain = add_chain(untrue_api.url, 2)
+    add_rows(untrue_api.url, row_of(replace(FIRST, chain=chain, sequence=3), canonical))
+    found = exported(untrue_api, townId=chain)
+    assert found == expected(untrue_api.url, chain)
     assert json.loads(found.splitlines()[-1])["end"]["entries"] == 3
-    assert [row["sequence"] for row in rows(shared_api, chain)] == ["1", "2", "3"]
+    assert [row["sequence"] for row in rows(untrue_api, chain)] == ["1", "2", "3"]
 
 
-def test_export__of_entries_beyond_the_head_and_after_a_gap__has_them(shared_api: Api) -> None:
-    town_id = make_town(shared_api, rigs=())
-    add_rows(shared_api.url, row_of(replace(FIRST, chain=town_id, sequence=99)))
-    found = exported(shared_api, townId=town_id)
-    assert found == expected(shared_api.url, town_id)
+def test_export__of_entries_beyond_the_head_and_after_a_gap__has_them(untrue_api: Api) -> None:
+    town_id = make_town(untrue_api, rigs=())
+    add_rows(untrue_api.url, row_of(replace(FIRST, chain=town_id, sequence=99)))
+    found = exported(untrue_api, townId=town_id)
+    assert found == expected(untrue_api.url, town_id)
     assert json.loads(found.splitlines()[-1])["end"]["head"]["sequence"] == 99

@@ -11,7 +11,7 @@ from tests.towns import HAIKU, KILO, OPUS, SONNET, make_town, publish, sync
 pytestmark = pytest.mark.xdist_group("beads")  # its databases are made once
 
 BEAD: Final = """beadId type status title labels role model rig { rigId } updatedAt resolution { role model }
-    revisions { edges { node { revision at type status labels role rigId model actor { actorId } } } }"""
+    revisions { edges { node { revision at type status labels role rigId model actor { displayName } } } }"""
 
 
 def bead(api: Api, bead_id: str, fields: str = BEAD) -> Any:
@@ -188,7 +188,7 @@ def test_revision__of_each_state__tells_who_made_it_and_when(shared_api: Api, to
         call = Call(town_id=town, arguments={"input": {"townId": town, "beads": beads}})
         assert codes(send(shared_api, "syncBeads", call, headers={"X-Actor": actor})) == []
     found = bead(shared_api, bead_id)
-    told = [(each["revision"], each["status"], each["actor"]["actorId"]) for each in revisions(found)]
+    told = [(each["revision"], each["status"], each["actor"]["displayName"]) for each in revisions(found)]
     assert told == [(2, "IN_PROGRESS", "ben"), (1, "OPEN", "ann")]
     assert revisions(found)[0]["at"] == found["updatedAt"]
 

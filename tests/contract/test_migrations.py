@@ -124,6 +124,31 @@ def seeded(api: Api) -> dict[str, int]:
     }
 
 
+NAMES_AS_IDS: Final = (("townclerk", "Townclerk"), ("Townclerk", "Townclerk"), ("ann", "ann"))
+
+
+def test_actors__whose_names_were_their_ids__keep_them_up_and_down(backend: str, databases: Databases) -> None:
+    url = databases.empty(backend)
+    with_database(url, lambda database: upgrade(database, "0001"))
+    with_database(url, insert_actors)
+    with_database(url, upgrade)
+    assert actors(url) == {"townclerk": "Townclerk", "Townclerk": None, "ann": "ann"}
+    with_database(url, lambda database: downgrade(database, "0001"))
+    assert actors(url) == dict(NAMES_AS_IDS)
+
+
+async def insert_actors(database: Database) -> None:
+    async with database.writer.begin() as connection:
+        for actor_id, name in NAMES_AS_IDS:
+            await connection.exec_driver_sql(f"INSERT INTO actors VALUES ('{actor_id}', '{name}')")  # noqa: S608
+
+
+def actors(url: str) -> dict[str, str | None]:
+    """The names by id."""
+    query = "SELECT actor_id, display_name FROM actors"
+    return look(url, lambda connection: dict(connection.exec_driver_sql(query).all()))
+
+
 def town_column(table: Table) -> str | None:
     return next((name for name in TOWN if name in table.columns), None)
 

@@ -26,8 +26,8 @@ def counts(payload: Json) -> tuple[int, int, int]:
 
 def last_set(api: Api, town_id: str) -> Json:
     query = """query ($t: ID!) { town(townId: $t) { overrideSet {
-        version cause reason createdBy { actorId } profile { name } profileVersion { version }
-        overrides { key model setBy { actorId } }
+        version cause reason createdBy { displayName } profile { name } profileVersion { version }
+        overrides { key model setBy { displayName } }
     } } }"""
     found: Json = api.data(query, t=town_id)["town"]["overrideSet"]
     return found
@@ -161,9 +161,9 @@ def test_update__of_a_town__keeps_its_overrides_and_is_on_the_publishers_account
     shared_api.done("publishProfileVersion", "__typename", **given)
     moved = last_set(shared_api, town_id)
     assert (moved["version"], moved["cause"], moved["reason"]) == (3, "PROFILE_UPDATED", "A better one.")
-    assert (moved["createdBy"]["actorId"], moved["overrides"]) == (
+    assert (moved["createdBy"]["displayName"], moved["overrides"]) == (
         "publisher",
-        [{"key": "mayor", "model": HAIKU, "setBy": {"actorId": "dev"}}],
+        [{"key": "mayor", "model": HAIKU, "setBy": {"displayName": "dev"}}],
     )
 
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.xdist_group("publishing")  # its databases are made onc
 MAYOR: Final = rule(SONNET, "MAYOR")
 POLECAT: Final = rule(OPUS, "POLECAT")
 SET: Final = """version cause revertOf profile { name } profileVersion { version } honorBeadModels reason
-    createdBy { actorId } createdAt contentHash overrides { key model }"""
+    createdBy { displayName } createdAt contentHash overrides { key model }"""
 
 
 def override_sets(api: Api, town_id: str, fields: str = SET) -> list[Json]:
@@ -79,7 +79,7 @@ def test_publish__of_each_kind__makes_the_next_version_and_leaves_earlier_ones_a
     payload = change(shared_api, mutation, town_id, 2, fields, actor="ann", **given)
     made = payload["overrideSet"]
     assert (payload["currentVersion"], made["version"], made["cause"], made["revertOf"]) == (3, 3, cause, revert_of)
-    assert (made["reason"], made["createdBy"]) == (REASON, {"actorId": "ann"})
+    assert (made["reason"], made["createdBy"]) == (REASON, {"displayName": "ann"})
     assert override_sets(shared_api, town_id)[1:] == [before, made]
 
 
@@ -311,7 +311,9 @@ def test_effective_rules__of_a_town__lay_the_overrides_over_the_profile(shared_a
 
 # ---------------------------------------------------------------- what overrides carry along
 
-CARRIED: Final = "createdAt overrides { key model setAt setBy { actorId } profileModelWhenSet profileModelNow stale }"
+CARRIED: Final = (
+    "createdAt overrides { key model setAt setBy { displayName } profileModelWhenSet profileModelNow stale }"
+)
 
 
 def carried(payload: Json) -> dict[str, tuple[str, str, str | None]]:
@@ -319,7 +321,7 @@ def carried(payload: Json) -> dict[str, tuple[str, str, str | None]]:
     made = payload["overrideSet"]
     return {
         override["key"]: (
-            override["setBy"]["actorId"],
+            override["setBy"]["displayName"],
             "now" if override["setAt"] == made["createdAt"] else "before",
             override["profileModelWhenSet"],
         )
@@ -423,7 +425,7 @@ def mayor_override(api: Api, town_id: str) -> tuple[Any, ...]:
     (override,) = found["overrideSet"]["overrides"]
     has_warning = {"code": "STALE_OVERRIDE", "key": "mayor"} in found["warnings"]
     names = ("profileModelWhenSet", "profileModelNow", "stale")
-    return (*(override[name] for name in names), override["setBy"]["actorId"], has_warning)
+    return (*(override[name] for name in names), override["setBy"]["displayName"], has_warning)
 
 
 def test_override__as_its_profile_moves__is_stale_while_that_says_something_else(shared_api: Api, stale: str) -> None:

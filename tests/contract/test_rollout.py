@@ -118,7 +118,7 @@ class Crowd:
         """The override set in force in each town."""
         query = """{ towns(nameContains: "crowd", first: 200) { edges { node {
             townId overrideSet {
-                version cause reason createdBy { actorId } profileVersion { version } overrides { key model }
+                version cause reason createdBy { displayName } profileVersion { version } overrides { key model }
             }
         } } } }"""
         towns = [edge["node"] for edge in self.api.data(query)["towns"]["edges"]]
@@ -167,7 +167,7 @@ def versions(sets: dict[str, Json]) -> dict[str, int]:
 def accounts(sets: dict[str, Json]) -> set[tuple[str, str, str, int]]:
     """Cause, reason, actor and profile version of sets."""
     return {
-        (each["cause"], each["reason"], each["createdBy"]["actorId"], each["profileVersion"]["version"])
+        (each["cause"], each["reason"], each["createdBy"]["displayName"], each["profileVersion"]["version"])
         for each in sets.values()
     }
 
@@ -188,12 +188,12 @@ def test_rollout__cut_off_in_the_middle__is_finished_by_the_next_process_that_st
     assert versions(after) == {town_id: version + 1 for town_id, version in versions(before).items()}
     assert accounts(after) == {("PROFILE_UPDATED", reason, "publisher", latest + 1)}
     for town_id in (min(after), max(after)):
-        entry = crowd.api.entries(town_id, "action reason requestId actor { actorId }")[0]
+        entry = crowd.api.entries(town_id, "action reason requestId actor { displayName }")[0]
         assert entry == {
             "action": "PROFILE_VERSION_ADOPTED",
             "reason": reason,
             "requestId": f"rollout-of-{crowd.profile}",
-            "actor": {"actorId": "publisher"},
+            "actor": {"displayName": "publisher"},
         }
 
 

@@ -61,8 +61,8 @@ def test_mutation__over_the_socket__takes_effect_on_the_account_of_the_handshake
         assert made.connection.response is not None
         assert made.connection.response.headers["x-request-id"] == "mine-1"
     assert answer["payload"] == {"data": {"registerRig": {"rig": {"name": "Docs"}, "userErrors": []}}}
-    (entry, *_) = api.entries(town_id, "requestId actor { actorId }")
-    assert entry == {"requestId": "mine-1", "actor": {"actorId": "joe"}}
+    (entry, *_) = api.entries(town_id, "requestId actor { displayName }")
+    assert entry == {"requestId": "mine-1", "actor": {"displayName": "joe"}}
 
 
 REFUSED = {

@@ -7,6 +7,7 @@ import pytest
 from models.domain.audit import (
     CENTRAL_CHAIN,
     GENESIS,
+    TARGET_TYPES,
     AuditAction,
     Change,
     Entry,
@@ -120,3 +121,8 @@ def test_instant__without_a_time_zone__is_refused() -> None:
 
 def test_instant__long_ago__is_as_wide_as_any() -> None:
     assert instant_text(datetime(7, 1, 2, tzinfo=UTC)) == "0007-01-02T00:00:00.000000Z"
+
+
+def test_target_types__of_all_actions__are_all_types() -> None:
+    assert set(TARGET_TYPES) == set(AuditAction)
+    assert set(TARGET_TYPES.values()) == set(TargetType)

@@ -1,6 +1,6 @@
-"""Reads of audit entries, mayors and actors."""
+"""Reads of single audit entries, mayors and actors."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,49 +8,11 @@ from sqlalchemy import func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.domain.audit import AuditAction
 from models.store.access import ActorRow
 from models.store.audit import AuditEntryRow
 from models.store.mayor import MayorObservationRow, MayorSignalRow
 from models.store.paging import Page, Slice, fetch_page
 from models.store.queries import towns
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryQuery:
-    """What entries to list; None does not narrow. `since` is inclusive, `until` is not."""
-
-    actions: Sequence[AuditAction] | None = None
-    actor_ids: Sequence[str] | None = None
-    target_type: str | None = None
-    target_id: str | None = None
-    request_id: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-
-async def entries_page(
-    session: AsyncSession, chain: str, wanted_entries: EntryQuery, wanted: Slice
-) -> Page[AuditEntryRow]:
-    """Entries of a chain, newest first."""
-    row, want = AuditEntryRow, wanted_entries
-    query = select(row).where(row.chain == chain)
-    if want.actions is not None:
-        query = query.where(col(row.action).in_(want.actions))
-    if want.actor_ids is not None:
-        query = query.where(col(row.actor_id).in_(want.actor_ids))
-    for column, value in (
-        (row.target_type, want.target_type),
-        (row.target_id, want.target_id),
-        (row.request_id, want.request_id),
-    ):
-        if value is not None:
-            query = query.where(col(column) == value)
-    if want.since is not None:
-        query = query.where(col(row.occurred_at) >= want.since)
-    if want.until is not None:
-        query = query.where(col(row.occurred_at) < want.until)
-    return await fetch_page(session, query, order=col(row.sequence), wanted=wanted, descending=True)
 
 
 async def entry(session: AsyncSession, chain: str, sequence: int) -> AuditEntryRow | None:
@@ -60,6 +22,12 @@ async def entry(session: AsyncSession, chain: str, sequence: int) -> AuditEntryR
 async def actors(session: AsyncSession, actor_ids: Iterable[str]) -> dict[str, ActorRow]:
     query = select(ActorRow).where(col(ActorRow.actor_id).in_(list(actor_ids)))
     return {row.actor_id: row for row in await session.exec(query)}
+
+
+async def actor_named(session: AsyncSession, name: str) -> str | None:
+    """The id of whoever goes by `name`."""
+    query = select(ActorRow.actor_id).where(ActorRow.display_name == name)
+    return (await session.exec(query)).one_or_none()
 
 
 async def observations(session: AsyncSession, town_ids: Iterable[str]) -> dict[str, MayorObservationRow]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, bindparam, cast, select
+from sqlalchemy import ColumnElement, TableValuedAlias, Text, bindparam, cast, select
 from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -27,10 +27,15 @@ def _postgresql(element: _Texts, compiler: SQLCompiler, **options: Any) -> str:
     return f"json_array_elements_text({compiler.process(cast(argument, JSON), **options)})"
 
 
+def table_of(texts: Iterable[str], name: str | None = None) -> TableValuedAlias:
+    """A table of `texts`, whose only column is `value`."""
+    array = bindparam(None, json.dumps(list(texts)), type_=Text())
+    return _Texts(array).table_valued("value", name=name)
+
+
 def is_among(column: Any, texts: Iterable[str]) -> ColumnElement[bool]:
     """Whether the column's value is one of `texts`."""
-    array = bindparam(None, json.dumps(list(texts)), type_=Text())
-    elements = _Texts(array).table_valued("value")
+    elements = table_of(texts)
     condition: ColumnElement[bool] = column.in_(select(elements.c.value))
     return condition
 
