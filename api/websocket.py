@@ -104,7 +104,7 @@ class _Conversation:
         away = asyncio.create_task(self._streams.pubsub.going_away.wait())
         try:
             await asyncio.wait({reading, blocked, away}, return_when=asyncio.FIRST_COMPLETED)
-            if blocked.done():
+            if self._blocked.is_set():
                 await self._part()
             elif reading.done():
                 await self._close(reading.result())
