@@ -73,6 +73,7 @@ TARGET_TYPES: Final = MappingProxyType(
         AuditAction.PROFILE_VERSION_PUBLISHED: TargetType.PROFILE,
         AuditAction.MODELS_REGISTERED: TargetType.MODELS,
         AuditAction.MODEL_DEPRECATED: TargetType.MODEL,
+        AuditAction.ACTOR_FORGOTTEN: TargetType.ACTOR,
     }
 )
 
