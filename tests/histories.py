@@ -222,6 +222,7 @@ def _central() -> list[Entry]:
     owns_next = profile("custom", 2, {"*": HAIKU}, town_id=IMPORTED)
     told.tell(AuditAction.PROFILE_VERSION_PUBLISHED, f"{IMPORTED}/custom", own, owns_next, (1, 2))
     told.tell(AuditAction.MODELS_REGISTERED, "catalogue", {OPUS: replaced}, {OPUS: model("Opus 4.7")})
+    told.tell(AuditAction.ACTOR_FORGOTTEN, "anna", {"forgotten": False}, {"forgotten": True})
     return told.entries
 
 

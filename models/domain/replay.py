@@ -75,6 +75,7 @@ class Replay:
         self._first = 0
         self._set: SetRecord | None = None
         self._observed: PairRecord | None = None
+        self._forgotten: set[str] = set()
         self._steps = self._steps_of(chain)
 
     def apply(self, entry: Entry) -> Sequence[Told]:
@@ -92,7 +93,7 @@ class Replay:
                 AuditAction.PROFILE_VERSION_PUBLISHED: self._profile_published,
                 AuditAction.MODELS_REGISTERED: self._models_registered,
                 AuditAction.MODEL_DEPRECATED: self._model_deprecated,
-                AuditAction.ACTOR_FORGOTTEN: lambda _entry: [],  # what is left of names is no part of the record
+                AuditAction.ACTOR_FORGOTTEN: self._actor_forgotten,
             }
         return {
             AuditAction.TOWN_CREATED: self._town_created,
@@ -262,6 +263,15 @@ class Replay:
         known = self.models.get(model_id)
         at = entry.occurred_at if known is None or known.deprecated_at is None else known.deprecated_at
         self._model_becomes(model_id, before, after, deprecated_at=at)
+        return []
+
+    def _actor_forgotten(self, entry: Entry) -> Sequence[Told]:
+        change = entry.change
+        if not (same(change.before, {"forgotten": False}) and same(change.after, {"forgotten": True})):
+            raise ValueError("it does not tell that someone is forgotten")
+        if change.target_id in self._forgotten:
+            raise ValueError("someone can be forgotten only once")
+        self._forgotten.add(change.target_id)
         return []
 
     def _model_becomes(

@@ -97,6 +97,8 @@ ONLY_BY_THE_HEAD: Final = {
     (AuditAction.MAYOR_OBSERVED, "after.smallModel"),
     (AuditAction.PROFILE_VERSION_PUBLISHED, "after.title"),
     (AuditAction.MODELS_REGISTERED, "after.displayName"),
+    # who it was: nothing else tells of names
+    (AuditAction.ACTOR_FORGOTTEN, "targetId"),
     # what another chain tells of: the first version of a town's own profile
     (AuditAction.PROFILE_VERSION_PUBLISHED, "before.title"),
     # what is not kept, so that memory stays bounded: the beads' states, and the contents of earlier sets

@@ -306,6 +306,28 @@ def test_change__that_does_not_follow_in_the_centre__contradicts_it(change: tupl
     assert_contradicts(told_by(change, chain=CENTRAL_CHAIN))
 
 
+FORGOTTEN: Final[tuple[Any, ...]] = (
+    AuditAction.ACTOR_FORGOTTEN,
+    "anna",
+    {"forgotten": False},
+    {"forgotten": True},
+)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [FORGOTTEN, FORGOTTEN],
+        [(*FORGOTTEN[:2], None, {"forgotten": True})],
+        [(*FORGOTTEN[:2], {"forgotten": True}, {"forgotten": True})],
+        [(*FORGOTTEN[:2], {"forgotten": False}, {"forgotten": False})],
+        [(*FORGOTTEN[:2], {"forgotten": 0}, {"forgotten": 1})],
+    ],
+)
+def test_actor__forgotten_in_no_true_way__contradicts_the_centre(changes: list[tuple[Any, ...]]) -> None:
+    assert_contradicts(told_by(*changes, chain=CENTRAL_CHAIN))
+
+
 @pytest.mark.parametrize("after", [model("Opus"), model("Opus 4.7"), {**model("Opus"), "deprecated": 1}])
 def test_model__deprecated_and_not_so_afterwards__contradicts_itself(after: Fields) -> None:
     registered = (MODELS, "catalogue", {OPUS: None}, {OPUS: model("Opus")})
