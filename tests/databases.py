@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 from models.services.seed import seed
 from models.store.engine import open_database
 from models.store.migrations import upgrade
-from models.store.unit import Store
+from models.store.unit import Clock, Store, system_clock
 from tests.postgres import postgres
 
 BACKENDS = ("sqlite", "postgresql")
@@ -39,6 +39,12 @@ class Databases:
             template = self._templates[backend] = self.empty(backend)
             asyncio.run(_prepare(template))
         return self.copy(backend, template)
+
+    def dated(self, backend: str, clock: Clock) -> str:
+        """The URL of a database like a fresh one, seeded by a clock of the test's own."""
+        url = self.empty(backend)
+        asyncio.run(_prepare(url, clock))
+        return url
 
     def empty(self, backend: str) -> str:
         """The URL of a database without tables."""
@@ -87,8 +93,8 @@ class Databases:
         asyncio.run(run())
 
 
-async def _prepare(url: str) -> None:
-    store = Store(database=open_database(url))
+async def _prepare(url: str, clock: Clock = system_clock) -> None:
+    store = Store(database=open_database(url), clock=clock)
     try:
         await upgrade(store.database)
         await seed(store)
