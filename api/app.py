@@ -19,7 +19,7 @@ from api.observability import RequestLog, configure_logging
 from api.schema import build_schema
 from api.settings import Settings
 from models.services.rollout import roll_out_all
-from models.store.engine import open_database
+from models.store.engine import Limits, open_database
 from models.store.migrations import is_current
 from models.store.tables import TableCache
 from models.store.unit import Clock, StorageUnavailableError, Store, system_clock
@@ -65,7 +65,16 @@ def served_app() -> ASGIApp:
 
 def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     """The store that the settings name. Raises `UnusableDatabaseUrlError`."""
-    database = open_database(settings.database_url, pool_size=settings.database_pool_size)
+    limits = Limits(
+        pool_size=settings.database_pool_size,
+        pool_overflow=settings.database_pool_overflow,
+        pool_wait=settings.database_pool_wait_seconds,
+        connect=settings.database_connect_timeout_seconds,
+        statement=settings.database_statement_timeout_seconds,
+        lock=settings.database_lock_timeout_seconds,
+        idle_in_transaction=settings.database_idle_timeout_seconds,
+    )
+    database = open_database(settings.database_url, limits)
     return Store(database=database, clock=clock, tables=TableCache(settings.table_cache_size))
 
 
@@ -73,7 +82,7 @@ async def _finish_rollouts(store: Store, interval: float, stop: asyncio.Event) -
     """Look for rollouts left unfinished, at once and then every `interval` seconds, until `stop` is set."""
     while not stop.is_set():
         try:
-            await roll_out_all(store)
+            await roll_out_all(store, stopping=stop.is_set)
         except StorageUnavailableError:
             _LOG.warning("rollouts wait for the database")
         except Exception:  # noqa: BLE001  # nothing may end the watch; the log tells

@@ -14,7 +14,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError
 from api.schema.context import Info
 from api.schema.fields import field
 from models.domain.errors import Code, Problem, Refused, VersionConflict
-from models.store.unit import StorageUnavailableError
+from models.store.unit import OutcomeUnknownError, StorageUnavailableError
 
 _LOG: Final = structlog.get_logger("townclerk.graphql")
 
@@ -90,6 +90,12 @@ def present(error: GraphQLError, request_id: str) -> dict[str, Any]:
     cause = error.original_error
     if isinstance(cause, Refused):
         shown["message"] = " ".join(problem.message for problem in cause.problems)
+    elif isinstance(cause, OutcomeUnknownError):
+        _LOG.warning("outcome unknown", path=error.path, exc_info=cause)
+        shown["message"] = (
+            "The database was lost while it stored the change, so nobody knows whether it did. Send the request again "
+            "with the same idempotency key: it takes effect once, and the answer says what it did."
+        )
     elif isinstance(cause, StorageUnavailableError):
         _LOG.warning("storage unavailable", path=error.path, exc_info=cause)
         shown["message"] = "The database can't be reached or has no room; nothing was written. Try again later."

@@ -17,6 +17,8 @@ from models.domain.vocabulary import MAX_BEAD_LABELS, MAX_BEADS, BeadStatus, Bea
 from models.store import mapping
 from models.store.queries import towns
 from models.store.tables import CompiledSet
+from models.store.towns import BeadRow
+from models.store.unit import Session
 
 strawberry.enum(Role, description="Who does the work. Triage is a polecat bead labelled gt:triage, not a role.")
 strawberry.enum(BeadType)
@@ -220,11 +222,7 @@ async def resolve_beads(context: Context, bead_ids: list[strawberry.ID]) -> list
     """Each bead as it stands, in the order asked, all from one snapshot. Raises `Refused` with `TOO_MANY`."""
     if len(bead_ids) > MAX_BEADS:
         raise Refused(TooMany(kind="bead ids", limit=MAX_BEADS, given=len(bead_ids), path=("beadIds",)))
-    async with context.store.read() as session:
-        standings = await towns.standings(session, bead_ids)
-        compiled = await context.store.tables.get(
-            session, {(row.town_id, version) for row, version in standings.values()}
-        )
+    standings, compiled = await context.store.fetch(lambda session: _standings(context, session, bead_ids))
     answers = []
     for index, bead_id in enumerate(bead_ids):
         if bead_id not in standings:
@@ -235,6 +233,15 @@ async def resolve_beads(context: Context, bead_ids: list[strawberry.ID]) -> list
         resolved = resolve(compiled[row.town_id, version].table, mapping.task_of(row))
         answers.append(BeadResolution(bead_id=bead_id, resolution=Resolution(resolved=resolved, bead=bead_id)))
     return answers
+
+
+async def _standings(
+    context: Context, session: Session, bead_ids: list[strawberry.ID]
+) -> tuple[dict[str, tuple[BeadRow, int]], dict[tuple[str, int], CompiledSet]]:
+    """Beads with the version in force in their towns, and the compiled sets of those versions."""
+    standings = await towns.standings(session, bead_ids)
+    keys = {(row.town_id, version) for row, version in standings.values()}
+    return standings, await context.store.tables.get(session, keys)
 
 
 async def resolve_task(context: Context, town_id: str, task_input: TaskInput, as_of: AsOf | None) -> Resolution:

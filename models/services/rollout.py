@@ -27,7 +27,7 @@ from models.store.policies import ProfileRow, ProfileVersionRow
 from models.store.queries import history, policies
 from models.store.tables import profile_tables
 from models.store.turns import take_turn
-from models.store.unit import Store, WriteUnit
+from models.store.unit import Session, Store, WriteUnit
 
 BATCH: Final = 50
 _PATIENCE_SECONDS: Final = 30.0
@@ -165,15 +165,18 @@ async def roll_out_all(store: Store, *, stopping: Callable[[], bool] = _never) -
 
 async def unfinished(store: Store) -> dict[str, int]:
     """How many towns are due, by the name of each central profile that has any."""
-    async with store.read() as session:
+
+    async def look(session: Session) -> dict[str, int]:
         profiles = await policies.profiles_of(session, [CENTRAL_CHAIN])
         followers = await policies.followers(session, [(row.owner, row.name) for row in profiles])
-    found = {}
-    for row in profiles:
-        by_version = followers.get((row.owner, row.name), {})
-        if due := sum(towns for version, towns in by_version.items() if version < row.version):
-            found[row.name] = due
-    return found
+        found = {}
+        for row in profiles:
+            by_version = followers.get((row.owner, row.name), {})
+            if due := sum(towns for version, towns in by_version.items() if version < row.version):
+                found[row.name] = due
+        return found
+
+    return await store.fetch(look)
 
 
 async def _roll_out_batch(unit: WriteUnit, name: str, after: str) -> str | None:
