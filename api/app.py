@@ -2,7 +2,12 @@
 
 import asyncio
 import contextlib
+import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from multiprocessing.process import BaseProcess
 from typing import Final
 
 import structlog
@@ -15,9 +20,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from api.door import GraphQLDoor, encode
-from api.observability import RequestLog, configure_logging
+from api.metrics import Metrics
+from api.observability import RequestLog, configure_logging, log_operation
 from api.schema import build_schema
 from api.settings import Settings
+from api.tracing import start_tracing
 from models.services.rollout import roll_out_all
 from models.store.engine import Limits, open_database
 from models.store.migrations import is_current
@@ -31,7 +38,9 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock)
     """The ASGI application. The database has to be migrated; nothing is connected before the lifespan begins."""
     settings = settings or Settings()
     store = open_store(settings, clock)
-    door = GraphQLDoor(build_schema(), store, max_body_bytes=settings.max_body_bytes)
+    metrics, traces = Metrics(store), start_tracing()
+    observers = [metrics.operation, log_operation, *([] if traces is None else [traces.operation])]
+    door = GraphQLDoor(build_schema(observers), store, max_body_bytes=settings.max_body_bytes)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -42,25 +51,38 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock)
         finally:
             stop.set()  # not cancelled: a connection that is being made just now would be left behind
             await rollouts
+            await metrics.close()
             await store.dispose()
+            if traces is not None:
+                await asyncio.to_thread(traces.close)
 
     app = Starlette(
         routes=[
             Route("/graphql", door.handle, methods=["POST"]),
             Route("/healthz", _healthz),
             Route("/readyz", _readyz(store)),
+            Route("/metrics", metrics.show),
         ],
         exception_handlers={HTTPException: _http_error, 500: _internal_error},
         lifespan=lifespan,
     )
-    return RequestLog(app)
+    served = metrics.http(app)
+    return RequestLog(served if traces is None else traces.http(served))
 
 
 def served_app() -> ASGIApp:
     """The application as a server's process makes it for itself, with its logs set up."""
     settings = Settings()
     configure_logging(settings.log_level)
+    if (parent := multiprocessing.parent_process()) is not None:
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
     return create_app(settings)
+
+
+def _end_after(parent: BaseProcess) -> None:
+    """End this process when the one that started it has ended, however it went: nobody else would."""
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def open_store(settings: Settings, clock: Clock = system_clock) -> Store:

@@ -41,5 +41,8 @@ class Settings(BaseSettings):
     rollout_interval_seconds: float = Field(
         default=30.0, gt=0, description="How often a process looks for rollouts that another one left unfinished."
     )
+    shutdown_seconds: int = Field(
+        default=10, ge=1, description="How long a server that is asked to end waits for what is under way."
+    )
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="What is logged.")
     dev: bool = Field(default=False, description="Dev mode; `serve --dev` sets it.")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import strawberry
 
 from api.schema.loaders import Loaders
+from api.schema.operation import Operation
 from models.services.history import Caller
 from models.store.unit import Store
 
@@ -15,6 +16,7 @@ class Context:
 
     store: Store
     caller: Caller
+    operation: Operation = field(default_factory=Operation)
     loaders: Loaders = field(init=False)
 
     def __post_init__(self) -> None:

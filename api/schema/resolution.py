@@ -195,6 +195,11 @@ class BeadResolution:
     error: UserError | None = None
 
 
+def _answered(context: Context, resolved: DomainResolution, bead: str | None = None) -> Resolution:
+    context.operation.resolutions[resolved.matched.source.name] += 1
+    return Resolution(resolved=resolved, bead=bead)
+
+
 async def resolve_bead(context: Context, bead_id: str) -> Resolution:
     """The bead as it stands under the set in force, both read by one statement. Raises `Refused` with `NOT_FOUND`."""
     standing = await context.loaders.standing.load(bead_id)
@@ -202,7 +207,7 @@ async def resolve_bead(context: Context, bead_id: str) -> Resolution:
         raise Refused(NotFound(kind="bead", name=bead_id, path=("beadId",)))
     row, version = standing
     compiled = await compiled_set(context, row.town_id, version)
-    return Resolution(resolved=resolve(compiled.table, mapping.task_of(row)), bead=bead_id)
+    return _answered(context, resolve(compiled.table, mapping.task_of(row)), bead_id)
 
 
 async def resolve_bead_as_of(context: Context, bead_id: str, as_of: AsOf) -> Resolution:
@@ -215,7 +220,7 @@ async def resolve_bead_as_of(context: Context, bead_id: str, as_of: AsOf) -> Res
     if state is None:
         raise Refused(NotFound(kind="bead at that time", name=bead_id, path=("asOf",)))
     compiled = await compiled_set(context, bead.town_id, version)
-    return Resolution(resolved=resolve(compiled.table, mapping.task_of(state)), bead=bead_id)
+    return _answered(context, resolve(compiled.table, mapping.task_of(state)), bead_id)
 
 
 async def resolve_beads(context: Context, bead_ids: list[strawberry.ID]) -> list[BeadResolution]:
@@ -231,7 +236,7 @@ async def resolve_beads(context: Context, bead_ids: list[strawberry.ID]) -> list
             continue
         row, version = standings[bead_id]
         resolved = resolve(compiled[row.town_id, version].table, mapping.task_of(row))
-        answers.append(BeadResolution(bead_id=bead_id, resolution=Resolution(resolved=resolved, bead=bead_id)))
+        answers.append(BeadResolution(bead_id=bead_id, resolution=_answered(context, resolved, bead_id)))
     return answers
 
 
@@ -250,13 +255,13 @@ async def resolve_task(context: Context, town_id: str, task_input: TaskInput, as
     version = await version_in_force(context, town_id)
     if as_of is not None:
         version, _ = await standing_as_of(context, town_id, as_of)
-    return Resolution(resolved=resolve((await compiled_set(context, town_id, version)).table, task))
+    return _answered(context, resolve((await compiled_set(context, town_id, version)).table, task))
 
 
 async def resolve_default(context: Context, town_id: str) -> Resolution:
     """No role, no task: what only `*` decides."""
     version = await version_in_force(context, town_id)
-    return Resolution(resolved=resolve((await compiled_set(context, town_id, version)).table, NO_TASK))
+    return _answered(context, resolve((await compiled_set(context, town_id, version)).table, NO_TASK))
 
 
 async def known_task(context: Context, town_id: str, task_input: TaskInput) -> Task:
