@@ -28,6 +28,7 @@ def render_type(kind: str, item: object, _context: object) -> str | Literal[Fals
 
 def run(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         connection.exec_driver_sql("SET LOCAL lock_timeout = '10s'")
     context.configure(
         connection=connection,

@@ -2,8 +2,13 @@
 
 import asyncio
 import contextlib
+import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
+from multiprocessing.process import BaseProcess
 from typing import Final
 
 import structlog
@@ -18,15 +23,17 @@ from starlette.types import ASGIApp
 from api.audit_export import audit_export
 from api.door import GraphQLDoor, encode
 from api.event_stream import EventStream
-from api.observability import RequestLog, configure_logging
+from api.metrics import Metrics
+from api.observability import RequestLog, configure_logging, log_operation
 from api.pubsub import PubSub
 from api.schema import build_schema
 from api.settings import Settings
 from api.shutdown import when_asked_to_end
 from api.streams import Streams
+from api.tracing import start_tracing
 from api.websocket import GraphQLSocket
 from models.services.rollout import roll_out_all
-from models.store.engine import open_database
+from models.store.engine import Limits, open_database
 from models.store.migrations import is_current
 from models.store.tables import TableCache
 from models.store.unit import Clock, NewId, StorageUnavailableError, Store, random_id, system_clock
@@ -38,7 +45,9 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock,
     """The ASGI application. The database has to be migrated; nothing is connected before the lifespan begins."""
     settings = settings or Settings()
     store = open_store(settings, clock, new_id)
-    schema = build_schema()
+    metrics, traces = Metrics(store), start_tracing()
+    observers = [metrics.operation, log_operation, *([] if traces is None else [traces.operation])]
+    schema = build_schema(observers)
     pubsub = PubSub(store, poll_seconds=settings.feed_poll_seconds)
     streams = Streams(
         schema=schema,
@@ -68,7 +77,10 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock,
             stop.set()  # not cancelled: a connection that is being made just now would be left behind
             await rollouts
             await feeds
+            await metrics.close()
             await store.dispose()
+            if traces is not None:
+                await asyncio.to_thread(traces.close)
 
     app = Starlette(
         routes=[
@@ -77,23 +89,42 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock,
             Route("/audit/export", audit_export(store)),
             Route("/healthz", _healthz),
             Route("/readyz", _readyz(store)),
+            Route("/metrics", metrics.show),
         ],
         exception_handlers={HTTPException: _http_error, 500: _internal_error},
         lifespan=lifespan,
     )
-    return RequestLog(app)
+    served = metrics.http(app)
+    return RequestLog(served if traces is None else traces.http(served))
 
 
 def served_app() -> ASGIApp:
     """The application as a server's process makes it for itself, with its logs set up."""
     settings = Settings()
     configure_logging(settings.log_level)
+    if (parent := multiprocessing.parent_process()) is not None:
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
     return create_app(settings)
+
+
+def _end_after(parent: BaseProcess) -> None:
+    """End this process when the one that started it has ended, however it went: nobody else would."""
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def open_store(settings: Settings, clock: Clock = system_clock, new_id: NewId = random_id) -> Store:
     """The store that the settings name. Raises `UnusableDatabaseUrlError`."""
-    database = open_database(settings.database_url, pool_size=settings.database_pool_size)
+    limits = Limits(
+        pool_size=settings.database_pool_size,
+        pool_overflow=settings.database_pool_overflow,
+        pool_wait=settings.database_pool_wait_seconds,
+        connect=settings.database_connect_timeout_seconds,
+        statement=settings.database_statement_timeout_seconds,
+        lock=settings.database_lock_timeout_seconds,
+        idle_in_transaction=settings.database_idle_timeout_seconds,
+    )
+    database = open_database(settings.database_url, limits)
     return Store(database=database, clock=clock, new_id=new_id, tables=TableCache(settings.table_cache_size))
 
 
@@ -101,7 +132,7 @@ async def _finish_rollouts(store: Store, interval: float, stop: asyncio.Event) -
     """Look for rollouts left unfinished, at once and then every `interval` seconds, until `stop` is set."""
     while not stop.is_set():
         try:
-            await roll_out_all(store)
+            await roll_out_all(store, stopping=stop.is_set)
         except StorageUnavailableError:
             _LOG.warning("rollouts wait for the database")
         except Exception:  # noqa: BLE001  # nothing may end the watch; the log tells

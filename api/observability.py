@@ -4,10 +4,14 @@ import logging
 import sys
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.schema.operation import DONE, Operation
 
 _SANE: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-")
 _LONGEST: Final = 128
@@ -52,6 +56,16 @@ def sane_request_id(given: str | None) -> str:
     if given and len(given) <= _LONGEST and _SANE.issuperset(given):
         return given
     return uuid.uuid4().hex
+
+
+@contextmanager
+def log_operation(operation: Operation) -> Iterator[None]:
+    """Have what is logged of the request from here on say which operation it was and what codes it ended in."""
+    yield
+    refusals = {outcome for _, outcome in operation.changes} - {DONE}
+    structlog.contextvars.bind_contextvars(
+        operation=operation.kind, fields=operation.fields, codes=[*operation.codes, *sorted(refusals)]
+    )
 
 
 class RequestLog:

@@ -15,6 +15,27 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(
         default=5, ge=1, le=100, description="Connections a process keeps for reads; on PostgreSQL as many for writes."
     )
+    database_pool_overflow: int = Field(
+        default=0, ge=0, le=100, description="Connections beyond that in a burst; on PostgreSQL as many for writes."
+    )
+    database_pool_wait_seconds: float = Field(
+        default=10.0, gt=0, description="How long a request waits for a connection that is free."
+    )
+    database_connect_timeout_seconds: float = Field(
+        default=5.0, ge=0, description="PostgreSQL: how long making a connection may take; 0 is for ever."
+    )
+    database_statement_timeout_seconds: float = Field(
+        default=30.0, ge=0, le=1_000_000, description="PostgreSQL: how long a statement may take; 0 is for ever."
+    )
+    database_lock_timeout_seconds: float = Field(
+        default=10.0, ge=0, le=1_000_000, description="PostgreSQL: how long it may wait for a lock; 0 is for ever."
+    )
+    database_idle_timeout_seconds: float = Field(
+        default=60.0,
+        ge=0,
+        le=1_000_000,
+        description="PostgreSQL: how long a transaction may stand idle before the server ends it; 0 is for ever.",
+    )
     max_body_bytes: int = Field(default=2_000_000, ge=1_000, description="Longest request body, in bytes.")
     table_cache_size: int = Field(default=4096, ge=1, description="Compiled tables a process keeps.")
     rollout_interval_seconds: float = Field(

@@ -37,13 +37,13 @@ class Databases:
         template = self._templates.get(backend)
         if template is None:
             template = self._templates[backend] = self.empty(backend)
-            asyncio.run(_prepare(template))
+            asyncio.run(prepare(template))
         return self.copy(backend, template)
 
     def dated(self, backend: str, clock: Clock) -> str:
         """The URL of a database like a fresh one, seeded by a clock of the test's own."""
         url = self.empty(backend)
-        asyncio.run(_prepare(url, clock))
+        asyncio.run(prepare(url, clock))
         return url
 
     def empty(self, backend: str) -> str:
@@ -93,7 +93,8 @@ class Databases:
         asyncio.run(run())
 
 
-async def _prepare(url: str, clock: Clock = system_clock) -> None:
+async def prepare(url: str, clock: Clock = system_clock) -> None:
+    """Migrate and seed an empty database."""
     store = Store(database=open_database(url), clock=clock)
     try:
         await upgrade(store.database)

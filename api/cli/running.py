@@ -1,9 +1,12 @@
 """Commands that run the service and set up its database."""
 
+import contextlib
 import ipaddress
 import os
 import signal
 import sys
+import tempfile
+from collections.abc import Iterator
 
 import click
 import uvicorn
@@ -18,6 +21,8 @@ from models.services.seed import seed
 from models.store.migrations import upgrade
 from models.store.roles import UnfitRoleError, check_app_role, grant_to_app_role
 from models.store.unit import Store
+
+_WORKER_SECONDS = 60  # what a worker may take to come up on a busy machine, before it is taken for hung and replaced
 
 
 @cli.command()
@@ -38,18 +43,20 @@ def serve(host: str, port: int, dev: bool, workers: int) -> None:  # noqa: FBT00
     database = make_url(settings.database_url).render_as_string(hide_password=True)
     click.echo(f"Townclerk serves on http://{host}:{port}/graphql (dev mode, {database})")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it anew once all requests are answered
-    uvicorn.run(
-        "api.app:served_app",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        log_config=None,
-        access_log=False,
-        http="api.patience:BoundedHttp",
-        ws_max_size=settings.max_body_bytes,
-        timeout_graceful_shutdown=settings.shutdown_seconds,
-    )
+    with _shared_metrics() if workers > 1 else contextlib.nullcontext():
+        uvicorn.run(
+            "api.app:served_app",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            log_config=None,
+            access_log=False,
+            http="api.patience:BoundedHttp",
+            ws_max_size=settings.max_body_bytes,
+            timeout_graceful_shutdown=settings.shutdown_seconds,
+            timeout_worker_healthcheck=_WORKER_SECONDS,
+        )
 
 
 @cli.command()
@@ -85,6 +92,14 @@ def demo() -> None:
 def schema() -> None:
     """Print the SDL."""
     click.echo(build_schema().as_str())
+
+
+@contextlib.contextmanager
+def _shared_metrics() -> Iterator[None]:
+    """A folder, until the end, where workers leave their numbers, so that each can answer for all."""
+    with tempfile.TemporaryDirectory(prefix="townclerk-metrics-") as folder:
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
+        yield
 
 
 async def _prepare(store: Store, *, demo: bool) -> None:

@@ -1,5 +1,6 @@
 """The GraphQL schema. `build_schema` is all that the rest of the program needs of it."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import strawberry
@@ -12,6 +13,7 @@ from api.schema.bead import Bead, Rig
 from api.schema.history import AuditEntry, HistoryQuery
 from api.schema.live import Subscription
 from api.schema.mayor import MayorMutation
+from api.schema.operation import Observer
 from api.schema.override_set import OverrideSet
 from api.schema.policy_mutations import PolicyMutation
 from api.schema.preview import PreviewQuery
@@ -21,6 +23,7 @@ from api.schema.scalars import SCALARS
 from api.schema.town import Town
 from api.schema.town_mutations import TownMutation
 from api.schema.town_queries import TownQuery
+from api.schema.watching import watching
 
 _MAX_TOKENS: Final = 10_000
 _MAX_CACHED_DOCUMENTS: Final = 512
@@ -43,8 +46,8 @@ class TownclerkSchema(strawberry.Schema):
         pass
 
 
-def build_schema() -> TownclerkSchema:
-    """The schema of the contract, with the caches that keep repeated documents cheap."""
+def build_schema(observers: Sequence[Observer] = ()) -> TownclerkSchema:
+    """The schema of the contract, with the caches that keep repeated documents cheap. `observers` watch operations."""
     return TownclerkSchema(
         query=Query,
         mutation=Mutation,
@@ -52,6 +55,7 @@ def build_schema() -> TownclerkSchema:
         types=[Town, Rig, Bead, Profile, ProfileVersion, OverrideSet, AuditEntry],
         config=StrawberryConfig(scalar_map=SCALARS),
         extensions=[
+            watching(observers),
             DocumentProblems,
             lambda: MaxTokensLimiter(max_token_count=_MAX_TOKENS),
             lambda: ParserCache(maxsize=_MAX_CACHED_DOCUMENTS),

@@ -109,8 +109,7 @@ class ChangeDetection:
 
 
 async def _look(context: Context, move: Move) -> ChangedBeads:
-    async with context.store.read() as session:
-        return await changed_beads(session, move)
+    return await context.store.fetch(lambda session: changed_beads(session, move))
 
 
 @strawberry.type
@@ -136,7 +135,8 @@ async def detection_of(context: Context, row: OverrideSetRow) -> ChangeDetection
 
 async def spread_of(context: Context, row: OverrideSetRow) -> list[ModelCount]:
     compiled = await compiled_set(context, row.town_id, row.version)
-    async with context.store.read() as session:
-        signatures = await towns.active_signatures(session, row.town_id, row.created_at)
+    signatures = await context.store.fetch(
+        lambda session: towns.active_signatures(session, row.town_id, row.created_at)
+    )
     counts = spread(compiled.table, signatures)
     return [ModelCount(model=ModelId(model), beads=beads) for model, beads in counts.items()]

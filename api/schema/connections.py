@@ -95,8 +95,7 @@ async def connection(
         if type(begin) is not key_type:
             problems.append(InvalidInput(path=("after",), expected="a cursor that this very list gave out"))
     refuse_if_any(problems)
-    async with store.read() as session:
-        page = await fetch(session, Slice(first=size, after=begin))
+    page = await store.fetch(lambda session: fetch(session, Slice(first=size, after=begin)))
     edges = [Edge(cursor=_encode([mark, key(row)]), node=node(row)) for row in page.rows]
     return Connection(
         edges=edges,

@@ -6,6 +6,7 @@ import strawberry
 
 from api.pubsub import Listener
 from api.schema.loaders import Loaders
+from api.schema.operation import Operation
 from models.services.history import Caller
 from models.store.unit import Store
 
@@ -20,6 +21,7 @@ class Context:
     store: Store
     caller: Caller
     listener: Listener | None = None
+    operation: Operation = field(default_factory=Operation)
     loaders: Loaders = field(init=False)
 
     def __post_init__(self) -> None:

@@ -28,8 +28,7 @@ def _by_key(store: Store, query: Callable[[Session, Iterable[K]], Awaitable[Mapp
         storable = [key for key in keys if _is_storable(key)]
         found: Mapping[K, V] = {}
         if storable:
-            async with store.read() as session:
-                found = await query(session, storable)
+            found = await store.fetch(lambda session: query(session, storable))
         return [found.get(key) for key in keys]
 
     return DataLoader(load_fn=load, max_batch_size=_MAX_BATCH)

@@ -171,8 +171,9 @@ class ProfileVersionPayload:
         row = self.version_row
         if row is None:
             return 0, 0
-        async with context.store.read() as session:
-            return await policies.adoption_counts(session, row.owner, row.name, row.version)
+        return await context.store.fetch(
+            lambda session: policies.adoption_counts(session, row.owner, row.name, row.version)
+        )
 
 
 @strawberry.type
@@ -283,6 +284,5 @@ class PolicyMutation:
 
 
 async def _models_payload(context: Context, model_ids: list[str]) -> ModelsPayload:
-    async with context.store.read() as session:
-        rows = await policies.models_by_id(session, model_ids)
+    rows = await context.store.fetch(lambda session: policies.models_by_id(session, model_ids))
     return ModelsPayload(models=[Model(row=rows[model_id]) for model_id in model_ids])

@@ -13,8 +13,9 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError
 
 from api.schema.context import Info
 from api.schema.fields import field
+from api.schema.operation import DONE
 from models.domain.errors import Code, Problem, Refused, VersionConflict
-from models.store.unit import StorageUnavailableError
+from models.store.unit import OutcomeUnknownError, StorageUnavailableError
 
 _LOG: Final = structlog.get_logger("townclerk.graphql")
 
@@ -70,12 +71,18 @@ def answers(payload: type[P]) -> Callable[[Callable[A, Awaitable[P]]], Callable[
         @functools.wraps(resolver)
         async def answered(*args: A.args, **kwargs: A.kwargs) -> P:
             info: Info = kwargs["info"]  # type: ignore[assignment]  # Strawberry passes it by name
+            outcomes = {DONE}
             try:
                 return await resolver(*args, **kwargs)
             except Refused as refused:
                 answer: P = payload.refused(refused)
+                outcomes = {problem.code.value for problem in refused.problems}
                 return answer
+            except Exception:
+                outcomes = set()
+                raise
             finally:
+                info.context.operation.changes.update((info.field_name, outcome) for outcome in outcomes)
                 info.context.read_anew()
 
         return answered
@@ -90,6 +97,12 @@ def present(error: GraphQLError, request_id: str) -> dict[str, Any]:
     cause = error.original_error
     if isinstance(cause, Refused):
         shown["message"] = " ".join(problem.message for problem in cause.problems)
+    elif isinstance(cause, OutcomeUnknownError):
+        _LOG.warning("outcome unknown", path=error.path, exc_info=cause)
+        shown["message"] = (
+            "The database was lost while it stored the change, so nobody knows whether it did. Send the request again "
+            "with the same idempotency key: it takes effect once, and the answer says what it did."
+        )
     elif isinstance(cause, StorageUnavailableError):
         _LOG.warning("storage unavailable", path=error.path, exc_info=cause)
         shown["message"] = "The database can't be reached or has no room; nothing was written. Try again later."
@@ -100,6 +113,11 @@ def present(error: GraphQLError, request_id: str) -> dict[str, Any]:
         shown["extensions"]["requestId"] = request_id
         _LOG.error("internal error", path=error.path, exc_info=cause)
     return shown
+
+
+def code_of(error: GraphQLError) -> str:
+    """The code that `present` gives an error."""
+    return str(_extensions(error)["code"])
 
 
 def _extensions(error: GraphQLError) -> dict[str, Any]:

@@ -206,8 +206,8 @@ class CatalogueQuery:
             if await info.context.loaders.town.load(town_id) is None:
                 raise Refused(NotFound(kind="town", name=town_id, path=("townId",)))
             owners.append(town_id)
-        async with info.context.store.read() as session:
-            return [Profile(row=row) for row in await policies.profiles_of(session, owners)]
+        rows = await info.context.store.fetch(lambda session: policies.profiles_of(session, owners))
+        return [Profile(row=row) for row in rows]
 
     @field
     def labels(self) -> list[LabelInfo]:
@@ -220,6 +220,7 @@ class CatalogueQuery:
     @field
     async def models(self, info: Info, include_deprecated: bool = False) -> list[Model]:  # noqa: FBT001, FBT002  # a GraphQL argument
         """The model catalogue, by id."""
-        async with info.context.store.read() as session:
-            rows = await policies.models(session, include_deprecated=include_deprecated)
+        rows = await info.context.store.fetch(
+            lambda session: policies.models(session, include_deprecated=include_deprecated)
+        )
         return [Model(row=row) for row in rows]

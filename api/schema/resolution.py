@@ -17,6 +17,8 @@ from models.domain.vocabulary import MAX_BEAD_LABELS, MAX_BEADS, BeadStatus, Bea
 from models.store import mapping
 from models.store.queries import towns
 from models.store.tables import CompiledSet
+from models.store.towns import BeadRow
+from models.store.unit import Session
 
 strawberry.enum(Role, description="Who does the work. Triage is a polecat bead labelled gt:triage, not a role.")
 strawberry.enum(BeadType)
@@ -193,6 +195,11 @@ class BeadResolution:
     error: UserError | None = None
 
 
+def _answered(context: Context, resolved: DomainResolution, bead: str | None = None) -> Resolution:
+    context.operation.resolutions[resolved.matched.source.name] += 1
+    return Resolution(resolved=resolved, bead=bead)
+
+
 async def resolve_bead(context: Context, bead_id: str) -> Resolution:
     """The bead as it stands under the set in force, both read by one statement. Raises `Refused` with `NOT_FOUND`."""
     standing = await context.loaders.standing.load(bead_id)
@@ -200,7 +207,7 @@ async def resolve_bead(context: Context, bead_id: str) -> Resolution:
         raise Refused(NotFound(kind="bead", name=bead_id, path=("beadId",)))
     row, version = standing
     compiled = await compiled_set(context, row.town_id, version)
-    return Resolution(resolved=resolve(compiled.table, mapping.task_of(row)), bead=bead_id)
+    return _answered(context, resolve(compiled.table, mapping.task_of(row)), bead_id)
 
 
 async def resolve_bead_as_of(context: Context, bead_id: str, as_of: AsOf) -> Resolution:
@@ -213,18 +220,14 @@ async def resolve_bead_as_of(context: Context, bead_id: str, as_of: AsOf) -> Res
     if state is None:
         raise Refused(NotFound(kind="bead at that time", name=bead_id, path=("asOf",)))
     compiled = await compiled_set(context, bead.town_id, version)
-    return Resolution(resolved=resolve(compiled.table, mapping.task_of(state)), bead=bead_id)
+    return _answered(context, resolve(compiled.table, mapping.task_of(state)), bead_id)
 
 
 async def resolve_beads(context: Context, bead_ids: list[strawberry.ID]) -> list[BeadResolution]:
     """Each bead as it stands, in the order asked, all from one snapshot. Raises `Refused` with `TOO_MANY`."""
     if len(bead_ids) > MAX_BEADS:
         raise Refused(TooMany(kind="bead ids", limit=MAX_BEADS, given=len(bead_ids), path=("beadIds",)))
-    async with context.store.read() as session:
-        standings = await towns.standings(session, bead_ids)
-        compiled = await context.store.tables.get(
-            session, {(row.town_id, version) for row, version in standings.values()}
-        )
+    standings, compiled = await context.store.fetch(lambda session: _standings(context, session, bead_ids))
     answers = []
     for index, bead_id in enumerate(bead_ids):
         if bead_id not in standings:
@@ -233,8 +236,17 @@ async def resolve_beads(context: Context, bead_ids: list[strawberry.ID]) -> list
             continue
         row, version = standings[bead_id]
         resolved = resolve(compiled[row.town_id, version].table, mapping.task_of(row))
-        answers.append(BeadResolution(bead_id=bead_id, resolution=Resolution(resolved=resolved, bead=bead_id)))
+        answers.append(BeadResolution(bead_id=bead_id, resolution=_answered(context, resolved, bead_id)))
     return answers
+
+
+async def _standings(
+    context: Context, session: Session, bead_ids: list[strawberry.ID]
+) -> tuple[dict[str, tuple[BeadRow, int]], dict[tuple[str, int], CompiledSet]]:
+    """Beads with the version in force in their towns, and the compiled sets of those versions."""
+    standings = await towns.standings(session, bead_ids)
+    keys = {(row.town_id, version) for row, version in standings.values()}
+    return standings, await context.store.tables.get(session, keys)
 
 
 async def resolve_task(context: Context, town_id: str, task_input: TaskInput, as_of: AsOf | None) -> Resolution:
@@ -243,13 +255,13 @@ async def resolve_task(context: Context, town_id: str, task_input: TaskInput, as
     version = await version_in_force(context, town_id)
     if as_of is not None:
         version, _ = await standing_as_of(context, town_id, as_of)
-    return Resolution(resolved=resolve((await compiled_set(context, town_id, version)).table, task))
+    return _answered(context, resolve((await compiled_set(context, town_id, version)).table, task))
 
 
 async def resolve_default(context: Context, town_id: str) -> Resolution:
     """No role, no task: what only `*` decides."""
     version = await version_in_force(context, town_id)
-    return Resolution(resolved=resolve((await compiled_set(context, town_id, version)).table, NO_TASK))
+    return _answered(context, resolve((await compiled_set(context, town_id, version)).table, NO_TASK))
 
 
 async def known_task(context: Context, town_id: str, task_input: TaskInput) -> Task:

@@ -101,8 +101,7 @@ async def find_node(context: Context, node_id: str) -> Node | None:  # noqa: PLR
             override_set = await context.loaders.override_set.load((town_id, version))
             return None if override_set is None else OverrideSet(row=override_set)
         case ("AuditEntry", [str(chain), int(sequence)]):
-            async with context.store.read() as session:
-                entry = await history.entry(session, chain, sequence)
+            entry = await context.store.fetch(lambda session: history.entry(session, chain, sequence))
             return None if entry is None else AuditEntry(row=entry)
         case _:
             return None

@@ -1,12 +1,13 @@
-"""The record of changes: `record` is the only writer of audit entries, and ends each write to a chain."""
+"""The record of changes: `record` and `record_all` alone write audit entries, and end each write to a chain."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.domain.audit import Change, Entry, entry_hash
 from models.domain.vocabulary import Actor
 from models.store.access import ActorRow
 from models.store.audit import AuditEntryRow
-from models.store.heads import Head, move_head
+from models.store.heads import Head, move_heads
 from models.store.unit import WriteUnit
 from models.store.upsert import insert_unless_there
 
@@ -26,10 +27,26 @@ class Caller:
 
 async def record(unit: WriteUnit, head: Head, caller: Caller, change: Change) -> None:
     """Write the entry for `change`, store the head it was made under, and have feeds woken up after the commit."""
-    from_sequence = head.audit_sequence
+    await record_all(unit, caller, [(head, change)])
+
+
+async def record_all(unit: WriteUnit, caller: Caller, changes: Sequence[tuple[Head, Change]]) -> None:
+    """`record` for changes in several chains, one each, in as many statements as one takes."""
+    moved = [(head, head.audit_sequence) for head, _ in changes]
+    unit.session.add_all([_entry_row(head, caller, change) for head, change in changes])
+    await unit.session.flush()
+    if caller.display_name is not None:
+        named = ActorRow(actor_id=caller.actor.actor_id, display_name=caller.display_name)
+        await insert_unless_there(unit.session, named)  # a row without a name stays so: the name was erased
+    await move_heads(unit.session, moved)
+    await unit.announce([head.chain for head, _ in changes])
+
+
+def _entry_row(head: Head, caller: Caller, change: Change) -> AuditEntryRow:
+    """The entry for `change` at the end of the head's chain; the head is moved to it."""
     entry = Entry(
         chain=head.chain,
-        sequence=from_sequence + 1,
+        sequence=head.audit_sequence + 1,
         occurred_at=head.instant,
         actor=caller.actor,
         credential_id=caller.credential_id,
@@ -40,23 +57,15 @@ async def record(unit: WriteUnit, head: Head, caller: Caller, change: Change) ->
     canonical = entry.canonical()
     head.audit_sequence = entry.sequence
     head.audit_hash = entry_hash(entry.previous_hash, canonical)
-    unit.session.add(
-        AuditEntryRow(
-            chain=entry.chain,
-            sequence=entry.sequence,
-            occurred_at=entry.occurred_at,
-            action=change.action,
-            actor_id=caller.actor.actor_id,
-            target_type=change.target_type,
-            target_id=change.target_id,
-            request_id=caller.request_id,
-            canonical=canonical,
-            hash=head.audit_hash,
-        )
+    return AuditEntryRow(
+        chain=entry.chain,
+        sequence=entry.sequence,
+        occurred_at=entry.occurred_at,
+        action=change.action,
+        actor_id=caller.actor.actor_id,
+        target_type=change.target_type,
+        target_id=change.target_id,
+        request_id=caller.request_id,
+        canonical=canonical,
+        hash=head.audit_hash,
     )
-    await unit.session.flush()
-    if caller.display_name is not None:
-        named = ActorRow(actor_id=caller.actor.actor_id, display_name=caller.display_name)
-        await insert_unless_there(unit.session, named)  # a row without a name stays so: the name was erased
-    await move_head(unit.session, head, from_sequence=from_sequence)
-    await unit.announce(head.chain)

@@ -34,7 +34,8 @@ class Preview:
 
 async def preview_draft(store: Store, caller: Caller, town_id: str, draft: Draft) -> Preview:
     """Lay `draft` over the town as it stands. Raises `Refused` just as publishing it would, but for `NO_CHANGE`."""
-    async with store.read() as session:
+
+    async def look(session: AsyncSession) -> Preview:
         head = (await towns.heads(session, [town_id])).get(town_id) if is_id(town_id) else None
         if head is None or head.version == 0:
             raise Refused(NotFound(kind="town", name=town_id, path=("townId",)))
@@ -47,13 +48,15 @@ async def preview_draft(store: Store, caller: Caller, town_id: str, draft: Draft
             after = _compiled(new)
         observed = (await history.observations(session, [town_id])).get(town_id)
         signal_open = town_id in await history.open_signals(session, [town_id])
-    step: SignalStep = step_on_change(
-        before=desired_pair(before.table),
-        after=desired_pair(after.table),
-        observed=None if observed is None else mapping.observed_pair(observed),
-        signal_open=signal_open,
-    )
-    return Preview(before=before, after=after, mayor_restart_required=step.leaves_open(was_open=signal_open))
+        step: SignalStep = step_on_change(
+            before=desired_pair(before.table),
+            after=desired_pair(after.table),
+            observed=None if observed is None else mapping.observed_pair(observed),
+            signal_open=signal_open,
+        )
+        return Preview(before=before, after=after, mayor_restart_required=step.leaves_open(was_open=signal_open))
+
+    return await store.fetch(look)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +72,8 @@ class ProfilePreview:
 async def preview_profile(store: Store, draft: ProfileDraft) -> ProfilePreview:
     """Compare a profile draft with the latest version. Raises `Refused` just as publishing it would."""
     refuse_if_any(draft.name_problems())
-    async with store.read() as session:
+
+    async def look(session: AsyncSession) -> ProfilePreview:
         town_id = draft.town_id
         if town_id is not None and not (is_id(town_id) and await towns.towns(session, [town_id])):
             raise Refused(NotFound(kind="town", name=town_id, path=("townId",)))
@@ -77,13 +81,15 @@ async def preview_profile(store: Store, draft: ProfileDraft) -> ProfilePreview:
         base_version = 0 if latest is None else latest.version
         table = await check_profile_draft(session, draft, version=base_version + 1)
         following, moved = await _mayors(session, draft, table)
-    before = {} if latest is None else latest.models_by_key
-    return ProfilePreview(
-        base_version=base_version,
-        changes=rule_changes(before, table.models_by_key),
-        towns_following=following,
-        mayors_moved=moved,
-    )
+        before = {} if latest is None else latest.models_by_key
+        return ProfilePreview(
+            base_version=base_version,
+            changes=rule_changes(before, table.models_by_key),
+            towns_following=following,
+            mayors_moved=moved,
+        )
+
+    return await store.fetch(look)
 
 
 async def _mayors(session: AsyncSession, draft: ProfileDraft, table: ProfileTable) -> tuple[int, int]:

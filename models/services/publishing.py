@@ -1,6 +1,6 @@
 """Publishing: a town's next override set, with its audit entry and its restart signal, in one transaction."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from models.domain import checks
@@ -12,9 +12,9 @@ from models.domain.rules import DraftKey, DraftRule, RuleKey
 from models.domain.vocabulary import OverrideSetCause
 from models.services.decisions import Desk, Draft
 from models.services.heads import lock_town
-from models.services.history import Caller, record
+from models.services.history import Caller, record_all
 from models.services.idempotency import Attempt, Outcome, once
-from models.services.mayor import move_desired
+from models.services.mayor import TableMove, move_desired
 from models.services.profiles import profile_owner
 from models.store import mapping
 from models.store.heads import Head
@@ -138,7 +138,7 @@ async def _publish(
             installation = Installation(
                 cause=cause, revert_of=revert_of, reason=publication.reason, renewed=choice.renewed
             )
-            await install(unit, head, caller, current, new, installation)
+            await install(unit, caller, [Successor(head=head, current=current, new=new)], installation)
             return Outcome(subject=head.chain, version=new.version)
 
         return await once(unit, caller, Attempt(operation=attempt.operation, key=attempt.key, body=whole_body), act)
@@ -165,41 +165,58 @@ class Installation:
         return told
 
 
-async def install(
-    unit: WriteUnit, head: Head, caller: Caller, current: CompiledSet, new: OverrideSet, why: Installation
-) -> None:
-    """Bring `new` into force after `current` in the town whose head is locked: rows, signal, entry."""
-    await insert_set(unit, head, caller, new, why)
-    await move_desired(unit, head, current.table, compile_table(new))
-    change = Change(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Successor:
+    """A set that comes into force after `current` in the town whose head is locked."""
+
+    head: Head
+    current: CompiledSet
+    new: OverrideSet
+
+
+async def install(unit: WriteUnit, caller: Caller, successors: Sequence[Successor], why: Installation) -> None:
+    """Bring sets into force, each in a town of its own: rows, signals, entries. More towns take no more statements."""
+    await insert_sets(unit, caller, [(each.head, each.new) for each in successors], why)
+    await move_desired(
+        unit,
+        [TableMove(head=each.head, before=each.current.table, after=compile_table(each.new)) for each in successors],
+    )
+    await record_all(unit, caller, [(each.head, _change(each, why)) for each in successors])
+
+
+def _change(successor: Successor, why: Installation) -> Change:
+    current, new = successor.current.override_set, successor.new
+    return Change(
         action=_ACTIONS[why.cause],
         target_type=TargetType.OVERRIDE_SET,
         target_id=str(new.version),
         reason=why.reason,
-        version_before=current.override_set.version,
+        version_before=current.version,
         version_after=new.version,
-        before=set_record(current.override_set),
+        before=set_record(current),
         after={**set_record(new), **why.record()},
     )
-    await record(unit, head, caller, change)
 
 
-async def insert_set(unit: WriteUnit, head: Head, caller: Caller, new: OverrideSet, why: Installation) -> None:
-    """Insert the rows of a set and point the head at it."""
-    row = mapping.override_set_row(
-        new,
-        profile_owner=profile_owner(new.town_id, new.profile.name),
-        cause=why.cause,
-        revert_of=why.revert_of,
-        reason=why.reason,
-        at=head.instant,
-        by=caller.actor,
-    )
-    unit.session.add(row)
+async def insert_sets(
+    unit: WriteUnit, caller: Caller, sets: Sequence[tuple[Head, OverrideSet]], why: Installation
+) -> None:
+    """Insert the rows of sets and point their towns' heads at them."""
+    for head, new in sets:
+        row = mapping.override_set_row(
+            new,
+            profile_owner=profile_owner(new.town_id, new.profile.name),
+            cause=why.cause,
+            revert_of=why.revert_of,
+            reason=why.reason,
+            at=head.instant,
+            by=caller.actor,
+        )
+        unit.session.add(row)
+        head.version = new.version
     await unit.session.flush()
-    unit.session.add_all(mapping.override_rows(new))
+    unit.session.add_all([row for _, new in sets for row in mapping.override_rows(new)])
     await unit.session.flush()
-    head.version = new.version
 
 
 def set_record(override_set: OverrideSet) -> dict[str, object]:

@@ -1,9 +1,13 @@
 """Publishing profile versions, and bringing them to every town that follows the profile.
 
 The rollout is level-triggered. A town is due as long as its current set lies over an older version than the latest, so
-there is no record of progress to lose: whoever looks next carries on.
+there is no record of progress to lose: whoever looks next carries on. One process at a time is at a profile's rollout;
+its turn lasts as long as the transaction of a batch, so it ends with the process that took it.
 """
 
+import asyncio
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -17,14 +21,21 @@ from models.services.heads import lock_central, lock_town
 from models.services.history import Caller, record
 from models.services.idempotency import Attempt, Outcome, once
 from models.services.profiles import ProfileDraft, check_profile_draft, insert_profile_version, profile_record
-from models.services.publishing import Installation, install
-from models.store.heads import Head
+from models.services.publishing import Installation, Successor, install
+from models.store.heads import Head, lock_heads
 from models.store.policies import ProfileRow, ProfileVersionRow
 from models.store.queries import policies
 from models.store.tables import profile_tables
-from models.store.unit import Store, WriteUnit
+from models.store.turns import take_turn
+from models.store.unit import Session, Store, WriteUnit
 
 BATCH: Final = 50
+_PATIENCE_SECONDS: Final = 30.0
+_PAUSE_SECONDS: Final = 0.1
+
+
+class AnotherAtWorkError(Exception):
+    """It is another process's turn at the rollout."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,14 +74,14 @@ async def publish_profile_version(store: Store, caller: Caller, publication: Pro
             town_head = None if draft.town_id is None else await lock_town(unit, draft.town_id)
             table = await _next_version(unit, caller, publication)
             if town_head is not None:
-                await _adopt(unit, town_head, caller, draft.owner, table, publication.reason)
+                await _adopt(unit, [town_head], caller, draft.owner, table, publication.reason)
             return Outcome(subject=draft.name, version=table.version)
 
         return await once(unit, caller, attempt, act)
 
     outcome = await store.write(work)
     if draft.town_id is None:
-        await roll_out(store, draft.name)
+        await roll_out(store, draft.name, patience=_PATIENCE_SECONDS)
     return outcome
 
 
@@ -113,37 +124,68 @@ async def _next_version(unit: WriteUnit, caller: Caller, publication: ProfilePub
     return table
 
 
-async def roll_out(store: Store, name: str) -> None:
+def _never() -> bool:
+    return False
+
+
+async def roll_out(store: Store, name: str, *, patience: float = 0.0, stopping: Callable[[], bool] = _never) -> None:
     """Bring the latest version of a central profile to every town that is due, a batch a transaction.
 
-    Harmless to run at any time and in several processes at once: a town that is no longer due is passed over.
+    May be begun at any time and in several processes at once. Where another is at it, it is left to that one after
+    `patience` seconds in which no turn was to be had. Ends between two batches once `stopping()` is true.
     """
     after = ""
-    while True:
+    now = asyncio.get_running_loop().time
+    give_up = now() + patience
+    while not stopping():
 
         async def work(unit: WriteUnit, after: str = after) -> str | None:
             return await _roll_out_batch(unit, name, after)
 
-        last = await store.write(work)
+        try:
+            last = await store.write(work)
+        except AnotherAtWorkError:
+            if now() >= give_up:
+                return
+            await asyncio.sleep(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311  # jitter, no secret
+            continue
         if last is None:
             if after == "":
                 return  # a whole pass found nothing due
             last = ""
         after = last
+        give_up = now() + patience
 
 
-async def roll_out_all(store: Store) -> None:
-    """Finish every rollout that was begun and not finished, by this process or another."""
-    async with store.read() as session:
+async def roll_out_all(store: Store, *, stopping: Callable[[], bool] = _never) -> None:
+    """Finish every rollout that was begun and not finished and that no other process is at."""
+    for name in await unfinished(store):
+        await roll_out(store, name, stopping=stopping)
+
+
+async def unfinished(store: Store) -> dict[str, int]:
+    """How many towns are due, by the name of each central profile that has any."""
+
+    async def look(session: Session) -> dict[str, int]:
         profiles = await policies.profiles_of(session, [CENTRAL_CHAIN])
         followers = await policies.followers(session, [(row.owner, row.name) for row in profiles])
-    for row in profiles:
-        if any(version < row.version for version in followers.get((row.owner, row.name), {})):
-            await roll_out(store, row.name)
+        found = {}
+        for row in profiles:
+            by_version = followers.get((row.owner, row.name), {})
+            if due := sum(towns for version, towns in by_version.items() if version < row.version):
+                found[row.name] = due
+        return found
+
+    return await store.fetch(look)
 
 
 async def _roll_out_batch(unit: WriteUnit, name: str, after: str) -> str | None:
-    """Move the next due towns. Gives the last town's id, or None where none is due after `after`."""
+    """Move the next due towns. Gives the last town's id, or None where none is due after `after`.
+
+    Raises `AnotherAtWorkError`.
+    """
+    if not await take_turn(unit.session, f"rollout of {name}"):
+        raise AnotherAtWorkError(name)
     profile = (await policies.profiles(unit.session, [(CENTRAL_CHAIN, name)]))[CENTRAL_CHAIN, name]
     due = await policies.following(
         unit.session, CENTRAL_CHAIN, name, older_than=profile.version, after=after, limit=BATCH
@@ -153,11 +195,8 @@ async def _roll_out_batch(unit: WriteUnit, name: str, after: str) -> str | None:
     key = (CENTRAL_CHAIN, name, profile.version)
     version = (await policies.profile_versions(unit.session, [key]))[key]
     table = (await profile_tables(unit.session, [key]))[key]
-    publisher = _publisher(version)
-    await unit.store.tables.get(unit.session, due)  # all at once what `_adopt` looks up one by one
-    for town_id, _ in due:
-        head = await lock_town(unit, town_id)
-        await _adopt(unit, head, publisher, CENTRAL_CHAIN, table, version.reason)
+    heads = await lock_heads(unit.session, [town_id for town_id, _ in due], clock=unit.store.clock)
+    await _adopt(unit, heads, _publisher(version), CENTRAL_CHAIN, table, version.reason)
     return due[-1][0]
 
 
@@ -172,15 +211,19 @@ def _publisher(version: ProfileVersionRow) -> Caller:
 
 
 async def _adopt(
-    unit: WriteUnit, head: Head, caller: Caller, owner: str, table: ProfileTable, reason: str | None
+    unit: WriteUnit, heads: Sequence[Head], caller: Caller, owner: str, table: ProfileTable, reason: str | None
 ) -> None:
-    """Lay the locked town's current set over the profile version `table`, unless it lies elsewhere or there already."""
-    current = await unit.store.tables.one(unit.session, head.chain, head.version)
-    then = current.override_set
-    follows = current.profile_owner == owner and then.profile.name == table.name
-    if not follows or then.profile.version >= table.version:
-        return
-    choice = Choice(profile=table, honor_bead_models=then.honor_bead_models, rules=then.rules)
-    new = next_set(then, choice, at=head.instant, by=caller.actor)
-    why = Installation(cause=OverrideSetCause.PROFILE_UPDATED, reason=reason)
-    await install(unit, head, caller, current, new, why)
+    """Lay the locked towns' sets over the profile version `table`, unless they lie elsewhere or there already."""
+    sets = await unit.store.tables.get(unit.session, [(head.chain, head.version) for head in heads])
+    successors = []
+    for head in heads:
+        current = sets[head.chain, head.version]
+        then = current.override_set
+        follows = current.profile_owner == owner and then.profile.name == table.name
+        if follows and then.profile.version < table.version:
+            choice = Choice(profile=table, honor_bead_models=then.honor_bead_models, rules=then.rules)
+            new = next_set(then, choice, at=head.instant, by=caller.actor)
+            successors.append(Successor(head=head, current=current, new=new))
+    if successors:
+        why = Installation(cause=OverrideSetCause.PROFILE_UPDATED, reason=reason)
+        await install(unit, caller, successors, why)

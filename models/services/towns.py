@@ -24,7 +24,7 @@ from models.services.heads import lock_central, lock_town
 from models.services.history import Caller, record
 from models.services.idempotency import Attempt, Outcome, once
 from models.services.profiles import insert_profile_version, latest_profile, profile_record
-from models.services.publishing import Installation, insert_set, set_record
+from models.services.publishing import Installation, insert_sets, set_record
 from models.store.heads import Head, begin_chain
 from models.store.policies import ProfileRow
 from models.store.queries import policies, towns
@@ -69,7 +69,7 @@ async def create_town(store: Store, caller: Caller, new: NewTown, *, profile: st
             choice = Choice(profile=table, honor_bead_models=False, rules=())
             first = first_set(new.town_id, choice, at=head.instant, by=caller.actor)
             why = Installation(cause=OverrideSetCause.TOWN_CREATED, reason=None)
-            await insert_set(unit, head, caller, first, why)
+            await insert_sets(unit, caller, [(head, first)], why)
             change = Change(
                 action=AuditAction.TOWN_CREATED,
                 target_type=TargetType.TOWN,
@@ -123,7 +123,7 @@ async def import_town(
             choice = Choice(profile=host.profile, honor_bead_models=False, rules=host.overrides)
             first = first_set(new.town_id, choice, at=head.instant, by=caller.actor)
             why = Installation(cause=OverrideSetCause.TOWN_CREATED, reason=reason)
-            await insert_set(unit, head, caller, first, why)
+            await insert_sets(unit, caller, [(head, first)], why)
             change = Change(
                 action=AuditAction.TOWN_IMPORTED,
                 target_type=TargetType.TOWN,

@@ -26,6 +26,35 @@ _OVERWRITE_DELETED: Final = "PRAGMA secure_delete=ON"
 _POSTGRESQL_PARAMETERS: Final = {"sslmode": "ssl", "connect_timeout": "timeout", "host": "host", "port": "port"}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much of a database a process takes, and how long it waits for it, in seconds.
+
+    A pool is of `pool_size` connections, and for bursts of `pool_overflow` more; readers and writers have one each. The
+    last four are for PostgreSQL; 0 sets no limit.
+    """
+
+    pool_size: int = 5
+    pool_overflow: int = 0
+    pool_wait: float = 10.0
+    connect: float = 5.0
+    statement: float = 30.0
+    lock: float = 10.0
+    idle_in_transaction: float = 60.0
+
+    def server_settings(self) -> dict[str, str]:
+        """What each connection to PostgreSQL asks of the server; in milliseconds there."""
+        seconds = {
+            "statement_timeout": self.statement,
+            "lock_timeout": self.lock,
+            "idle_in_transaction_session_timeout": self.idle_in_transaction,
+        }
+        return {"application_name": "townclerk", **{name: str(round(1000 * it)) for name, it in seconds.items()}}
+
+
+_DEFAULTS: Final = Limits()
+
+
 class UnusableDatabaseUrlError(ValueError):
     """A database URL that names no database Townclerk can live in; the message says what would do."""
 
@@ -70,12 +99,30 @@ def async_url(text: str) -> URL:
     raise UnusableDatabaseUrlError(f"no database of the kind {url.drivername!r}: sqlite or postgresql will do")
 
 
-def open_database(text: str, *, pool_size: int = 5) -> Database:
+def open_database(text: str, limits: Limits = _DEFAULTS) -> Database:
     """Engines for the database at `text`. Nothing is connected yet. Raises `UnusableDatabaseUrlError`."""
     url = async_url(text)
-    if url.get_backend_name() == "sqlite":
-        return _open_sqlite(url, pool_size)
-    options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_pre_ping": True}
+    pool: dict[str, Any] = {
+        "pool_size": limits.pool_size,
+        "max_overflow": limits.pool_overflow,
+        "pool_timeout": limits.pool_wait,
+    }
+    return _open_sqlite(url, pool) if url.get_backend_name() == "sqlite" else _open_postgresql(url, pool, limits)
+
+
+def _open_postgresql(url: URL, pool: dict[str, Any], limits: Limits) -> Database:
+    """Each pool looks whether a connection still lives before it hands it out, and makes another if not."""
+    given = url.query.get("timeout")
+    try:
+        connect = limits.connect if given is None else float(str(given))
+    except ValueError as error:
+        raise UnusableDatabaseUrlError("the database URL's connect_timeout must be a number of seconds") from error
+    options: dict[str, Any] = {
+        **pool,
+        "pool_pre_ping": True,
+        "connect_args": {"timeout": connect or None, "server_settings": limits.server_settings()},
+    }
+    url = url.difference_update_query(["timeout"])
     return Database(
         url=url,
         reader=create_async_engine(
@@ -85,10 +132,10 @@ def open_database(text: str, *, pool_size: int = 5) -> Database:
     )
 
 
-def _open_sqlite(url: URL, pool_size: int) -> Database:
-    reader = create_async_engine(url, pool_size=pool_size, max_overflow=0)
+def _open_sqlite(url: URL, pool: dict[str, Any]) -> Database:
+    reader = create_async_engine(url, **pool)
     # One writer a process: waiting for its turn in the pool is fair and silent, waiting for SQLite's lock is neither.
-    writer = create_async_engine(url, pool_size=1, max_overflow=0)
+    writer = create_async_engine(url, **{**pool, "pool_size": 1, "max_overflow": 0})
     _prepare(reader, begin="BEGIN", pragmas=(*_SQLITE_PRAGMAS, "PRAGMA query_only=ON"))
     _prepare(writer, begin="BEGIN IMMEDIATE", pragmas=(*_SQLITE_PRAGMAS, _OVERWRITE_DELETED))
     return Database(url=url, reader=reader, writer=writer)

@@ -1,11 +1,11 @@
 """Heads: the row that a chain's writers take turns on, and that hands out versions, sequences and instants."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import insert, update
+from sqlalchemy import Integer, column, insert, update, values
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -65,12 +65,26 @@ async def lock_head(session: AsyncSession, chain: str, *, clock: Clock) -> Head 
     """
     query = select(HeadRow).where(HeadRow.chain == chain).with_for_update().execution_options(populate_existing=True)
     row = (await session.exec(query)).one_or_none()
-    if row is None:
-        return None
+    return None if row is None else _locked(row, clock())
+
+
+async def lock_heads(session: AsyncSession, chains: Collection[str], *, clock: Clock) -> list[Head]:
+    """Lock several heads by one statement, in the order of their chains; each write gets an instant of its own."""
+    query = (
+        select(HeadRow)
+        .where(col(HeadRow.chain).in_(chains))
+        .order_by(col(HeadRow.chain))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return [_locked(row, clock()) for row in await session.exec(query)]
+
+
+def _locked(row: HeadRow, now: datetime) -> Head:
     return Head(
         chain=row.chain,
         version=row.version,
-        instant=max(clock(), row.instant + _TICK),
+        instant=max(now, row.instant + _TICK),
         audit_sequence=row.audit_sequence,
         audit_hash=row.audit_hash,
         signal_sequence=row.signal_sequence,
@@ -96,6 +110,29 @@ async def move_head(session: AsyncSession, head: Head, *, from_sequence: int) ->
     result = await session.exec(statement)
     if result.rowcount != 1:
         raise LostLockError(head.chain)
+
+
+async def move_heads(session: AsyncSession, moved: Sequence[tuple[Head, int]]) -> None:
+    """`move_head` for several heads, each given with its `from_sequence`, by one statement."""
+    if len(moved) == 1:
+        ((head, from_sequence),) = moved
+        await move_head(session, head, from_sequence=from_sequence)  # which, unlike a list, is compiled only once
+        return
+    columns = HeadRow.__table__.c  # type: ignore[attr-defined]  # every class of a table has one
+    names = tuple(_values(moved[0][0]))
+    given = (column("chain", columns.chain.type), column("from_sequence", Integer))
+    rows = [(head.chain, from_sequence, *_values(head).values()) for head, from_sequence in moved]
+    to = values(*given, *(column(name, columns[name].type) for name in names)).data(rows).cte("moved")
+    statement = (
+        update(HeadRow)
+        .where(columns.chain == to.c.chain, columns.audit_sequence == to.c.from_sequence)
+        .values({name: to.c[name] for name in names})
+        .returning(columns.chain)
+        .execution_options(synchronize_session=False)
+    )
+    stored = (await session.exec(statement)).all()
+    if len(stored) != len(moved):
+        raise LostLockError(", ".join(head.chain for head, _ in moved))
 
 
 def _values(head: Head) -> dict[str, object]:

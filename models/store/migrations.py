@@ -56,5 +56,8 @@ def _newest() -> frozenset[str]:
 
 
 async def _take_turn(connection: AsyncConnection, database: Database) -> None:
+    """Wait until no one else migrates; from here on a statement may take as long as it takes."""
     if not database.is_sqlite:
+        for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+            await connection.execute(text(f"SET LOCAL {limit} = 0"))
         await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})

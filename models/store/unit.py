@@ -3,7 +3,7 @@
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ AfterCommit = Callable[[frozenset[str]], None]
 Session = AsyncSession
 
 _ATTEMPTS: Final = 5
+_PAUSE_SECONDS: Final = 0.01  # doubled with each attempt
 _SERIALIZATION_FAILURE, _DEADLOCK = "40001", "40P01"
 _SQLITE_AWAY: Final = (
     "SQLITE_BUSY",
@@ -33,12 +34,22 @@ _SQLITE_AWAY: Final = (
     "SQLITE_CANTOPEN",
     "SQLITE_READONLY",
 )
-# no connection, no resources, shut down, system error, lock not to be had
-_POSTGRESQL_AWAY: Final = ("08", "53", "57", "58", "55P03")
+# no connection, no resources, shut down, system error, lock not to be had, idle for too long, a standby for now
+_POSTGRESQL_AWAY: Final = ("08", "53", "57", "58", "55P03", "25P03", "25006")
+_POSTGRESQL_CUT_OFF: Final = ("08", "57P0")  # no connection; shut down, crashed, starting up
+# what PostgreSQL says at a COMMIT that it undid: a lost race (but for 40003, which says that it does not know), a key
+_POSTGRESQL_UNDONE: Final = (_SERIALIZATION_FAILURE, _DEADLOCK, "40000", "40002", "23")
 
 
 class StorageUnavailableError(Exception):
     """The database could not be reached, or had no room or time left. Nothing of the unit was written."""
+
+
+class OutcomeUnknownError(StorageUnavailableError):
+    """The connection was lost during COMMIT: all of the unit was written, or nothing of it, and nobody knows which.
+
+    Whoever sent an idempotency key sends the request again, and then knows.
+    """
 
 
 def system_clock() -> datetime:
@@ -58,13 +69,12 @@ class WriteUnit:
     store: "Store"
     _moved: set[str] = field(default_factory=set, init=False)
 
-    async def announce(self, chain: str) -> None:
-        """Wake up whoever waits for `chain` to move, in any process, after the commit and only then."""
-        if chain in self._moved:
-            return
-        self._moved.add(chain)
-        if not self.store.database.is_sqlite:
-            await notify(self.session, chain)
+    async def announce(self, chains: Iterable[str]) -> None:
+        """Wake up whoever waits for one of `chains` to move, in any process, after the commit and only then."""
+        new = set(chains) - self._moved
+        self._moved.update(new)
+        if new and not self.store.database.is_sqlite:
+            await notify(self.session, sorted(new))
 
     def committed(self) -> None:
         """Tell this process what was announced."""
@@ -99,34 +109,63 @@ class Store:
                 raise StorageUnavailableError from error
             raise
 
+    async def fetch(self, query: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """What `query` gives for a session as `read` has it.
+
+        It is run anew, at most five times in all, where the connection is lost on the way: nothing that it found has
+        gone anywhere by then. Raises `StorageUnavailableError`.
+        """
+
+        async def once() -> T:
+            async with AsyncSession(self.database.reader, expire_on_commit=False) as session:
+                return await query(session)
+
+        return await _persistently(once)
+
     async def write(self, work: Callable[[WriteUnit], Awaitable[T]]) -> T:
         """Run `work` in one transaction and commit it.
 
         It is run anew, at most five times in all, where it lost a race that the database settled (a serialization
-        failure, a deadlock, a key that someone else took first). Raises what `work` raises, after rolling back, and
-        `StorageUnavailableError`.
+        failure, a deadlock, a key that someone else took first), or where the connection was lost before COMMIT was
+        sent. Raises what `work` raises, after rolling back, `StorageUnavailableError` and `OutcomeUnknownError`.
         """
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                return await self._write_once(work)
-            except (SQLAlchemyError, OSError) as error:
-                if _is_unavailable(error):
-                    raise StorageUnavailableError from error
-                if attempt == _ATTEMPTS or not _is_lost_race(error):
-                    raise
-                await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311  # jitter, no secret
-        raise AssertionError("the last attempt returns or raises")
 
-    async def _write_once(self, work: Callable[[WriteUnit], Awaitable[T]]) -> T:
-        async with AsyncSession(self.database.writer, expire_on_commit=False) as session:
-            unit = WriteUnit(session=session, store=self)
-            result = await work(unit)
-            await session.commit()
-        unit.committed()
-        return result
+        async def once() -> T:
+            async with AsyncSession(self.database.writer, expire_on_commit=False) as session:
+                unit = WriteUnit(session=session, store=self)
+                result = await work(unit)
+                await session.flush()
+                try:
+                    await session.commit()
+                except (SQLAlchemyError, OSError) as error:
+                    if not _is_surely_undone(error):
+                        raise OutcomeUnknownError from error
+                    raise
+            unit.committed()
+            return result
+
+        return await _persistently(once)
 
     async def dispose(self) -> None:
         await self.database.dispose()
+
+
+async def _persistently(once: Callable[[], Awaitable[T]]) -> T:
+    """Run `once` until it is neither cut off nor beaten by another, at most five times, after pauses of random length.
+
+    Raises `StorageUnavailableError` where the database is what failed.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return await once()
+        except (SQLAlchemyError, OSError) as error:
+            again = _is_lost_race(error) or _is_cut_off(error)
+            if attempt == _ATTEMPTS or not again:
+                if _is_unavailable(error):
+                    raise StorageUnavailableError from error
+                raise
+            await asyncio.sleep(random.uniform(0, _PAUSE_SECONDS * 2**attempt))  # noqa: S311  # jitter, no secret
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _is_lost_race(error: Exception) -> bool:
@@ -134,6 +173,23 @@ def _is_lost_race(error: Exception) -> bool:
     if not isinstance(error, DBAPIError):
         return False
     return isinstance(error, IntegrityError) or _told(error, "sqlstate") in {_SERIALIZATION_FAILURE, _DEADLOCK}
+
+
+def _is_cut_off(error: Exception) -> bool:
+    """Whether there was no connection, or none any more, and another may be had. Waiting in vain is no such case."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, OSError) and not isinstance(error, TimeoutError)
+    state = _told(error, "sqlstate") or ""
+    return error.connection_invalidated or state.startswith(_POSTGRESQL_CUT_OFF)
+
+
+def _is_surely_undone(error: Exception) -> bool:
+    """Whether a COMMIT that failed has written nothing. SQLite knows, unless its file would not be written to."""
+    if not isinstance(error, DBAPIError):
+        return False
+    if name := _told(error, "sqlite_errorname"):
+        return not name.startswith("SQLITE_IOERR")
+    return (_told(error, "sqlstate") or "").startswith(_POSTGRESQL_UNDONE)
 
 
 def _is_unavailable(error: Exception) -> bool:

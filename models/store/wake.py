@@ -5,12 +5,12 @@ These are hints. They are lost whenever a connection is, so that nothing may dep
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
 import asyncpg
 import structlog
-from sqlalchemy import func
+from sqlalchemy import ARRAY, Text, cast, func
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -28,9 +28,10 @@ _LONGEST_PAUSE: Final = 5.0
 _LOG: Final = structlog.get_logger("townclerk.wake")
 
 
-async def notify(session: AsyncSession, chain: str) -> None:
-    """Tell all listeners that `chain` has moved, once the transaction is committed and only then."""
-    await session.exec(select(func.pg_notify(_CHANNEL, chain)))
+async def notify(session: AsyncSession, chains: Sequence[str]) -> None:
+    """Tell all listeners that `chains` have moved, once the transaction is committed and only then."""
+    each = func.unnest(cast(list(chains), ARRAY(Text)))
+    await session.exec(select(func.pg_notify(_CHANNEL, each)))
 
 
 async def listen(database: Database, heard: Heard, stop: asyncio.Event) -> None:

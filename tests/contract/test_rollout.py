@@ -1,5 +1,6 @@
 """Rollouts: a central profile's version reaches every following town once, also when its process dies on the way."""
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -10,6 +11,10 @@ from typing import Any, Final
 
 import pytest
 
+from models.services.rollout import BATCH, roll_out, roll_out_all, unfinished
+from models.store.engine import open_database
+from models.store.turns import take_turn
+from models.store.unit import Store, WriteUnit
 from tests.bulk import add_towns
 from tests.client import Api, Json, serving
 from tests.contract.recipes import REASON, profile_input, unique
@@ -313,6 +318,54 @@ def test_rollout__left_unfinished_by_another_process__is_finished_once_however_m
         Due(quiet, name, towns[0]).change("setOverride", 2, override=rule(HAIKU, "POLECAT"))
     standings = [Due(quiet, name, town_id).standing() for town_id in towns]
     assert standings == [(3, name, 2), *[(2, name, 2)] * 7]
+
+
+def test_rollout__while_another_process_has_its_turn__waits_or_is_left_to_that_one(late: Due) -> None:
+    def still_due() -> int:
+        return due(late.api, late.profile)
+
+    async def run() -> None:
+        one, other = (Store(database=open_database(late.api.url)) for _ in range(2))
+        entered, leave = asyncio.Event(), asyncio.Event()
+
+        async def hold(unit: WriteUnit) -> None:
+            assert await take_turn(unit.session, f"rollout of {late.profile}")
+            entered.set()
+            await leave.wait()
+
+        try:
+            holding = asyncio.create_task(one.write(hold))
+            await entered.wait()
+            if not one.database.is_sqlite:  # where whoever writes has the whole database to itself
+                await roll_out(other, late.profile)
+                assert await asyncio.to_thread(still_due) == 1
+            patient = asyncio.create_task(roll_out(other, late.profile, patience=30))
+            leave.set()
+            await asyncio.gather(holding, patient)
+        finally:
+            await one.dispose()
+            await other.dispose()
+
+    asyncio.run(run())
+    assert still_due() == 0
+
+
+def test_rollout__that_is_to_stop__ends_between_two_batches_and_is_finished_later(crowd: Crowd, dying: Dying) -> None:
+    latest = crowd.version()
+    dying.publish(0, crowd.profile, latest, mayor=crowd.mayor(latest + 1))
+    stops = iter((False, True))
+
+    async def run() -> None:
+        store = Store(database=open_database(crowd.api.url))
+        try:
+            await roll_out(store, crowd.profile, stopping=lambda: next(stops))
+            assert await unfinished(store) == {crowd.profile: TOWNS - BATCH}
+            await roll_out_all(store)
+        finally:
+            await store.dispose()
+
+    asyncio.run(run())
+    assert due(crowd.api, crowd.profile) == 0
 
 
 def watching(api: Api) -> AbstractContextManager[Api]:

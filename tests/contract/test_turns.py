@@ -8,7 +8,7 @@ from models.domain.overrides import Choice, next_set
 from models.domain.vocabulary import OverrideSetCause
 from models.services.access import COMMAND_LINE, built_in
 from models.services.heads import lock_town
-from models.services.publishing import Installation, install
+from models.services.publishing import Installation, Successor, install
 from models.store.heads import begin_chain
 from models.store.unit import WriteUnit
 from tests.client import Api, Json
@@ -29,9 +29,8 @@ async def flip_flag(unit: WriteUnit, town_id: str) -> datetime:
     then = current.override_set
     choice = Choice(profile=then.profile, honor_bead_models=not then.honor_bead_models, rules=then.rules)
     new = next_set(then, choice, at=head.instant, by=_CALLER.actor)
-    await install(
-        unit, head, _CALLER, current, new, Installation(cause=OverrideSetCause.PUBLISHED, reason="Under way.")
-    )
+    why = Installation(cause=OverrideSetCause.PUBLISHED, reason="Under way.")
+    await install(unit, _CALLER, [Successor(head=head, current=current, new=new)], why)
     return head.instant
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -80,6 +80,16 @@ class Server:
         self._process.terminate()
         return _exit_code(self._process)
 
+    def ask_to_end(self) -> None:
+        """SIGTERM."""
+        self._process.terminate()
+
+    @property
+    def workers(self) -> list[int]:
+        """The ids of the processes that it has started and that serve."""
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text(encoding="ascii")
+        return [int(pid) for pid in children.split() if b"spawn_main" in _command(pid)]
+
     def kill(self) -> None:
         """End it on the spot (SIGKILL)."""
         self._process.kill()
@@ -97,12 +107,13 @@ class Server:
 
 
 @contextmanager
-def serving_process(url: str, **settings: float) -> Iterator[Server]:
+def serving_process(url: str, *arguments: str, **settings: float) -> Iterator[Server]:
     """`townclerk serve --dev` on a port that is free; it is killed in the end unless it has ended by then."""
     heard = Heard()
     environment = {f"TOWNCLERK_{name.upper()}": str(value) for name, value in settings.items()}
     with ExitStack() as stack:
-        process, out, err = stack.enter_context(_started(url, ("serve", "--dev", "--port", "0"), heard, environment))
+        command = ("serve", "--dev", "--port", "0", *arguments)
+        process, out, err = stack.enter_context(_started(url, command, heard, environment))
         stack.callback(process.join)
         stack.callback(process.kill)
         ready = _READY.search(heard.until(lambda line: _READY.search(line) is not None))
@@ -169,6 +180,13 @@ def _read(end: Connection, heard: Heard | None) -> str:
     return "".join(lines)
 
 
+def _command(pid: str) -> bytes:
+    """How a process was called; nothing where it is gone."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
 def _exit_code(process: ForkServerProcess) -> int:
     process.join(SECONDS)
     assert process.exitcode is not None, "it did not end"
@@ -181,6 +199,7 @@ def _run(environment: Mapping[str, str], arguments: tuple[str, ...], out: Connec
     os.dup2(err.fileno(), 2)
     out.close()
     err.close()
+    sys.stdin = os.fdopen(os.dup2(os.open(os.devnull, os.O_RDONLY), 0))  # workers are handed the one of their parent
     os.environ.update(environment)
     sys.argv = [str(SCRIPT), *arguments]
     main()

@@ -52,6 +52,12 @@ async def open_signals(session: AsyncSession, town_ids: Iterable[str]) -> dict[s
     return {row.town_id: row for row in await session.exec(query)}
 
 
+async def count_open_signals(session: AsyncSession) -> int:
+    """How many mayors have to restart, over all towns."""
+    query = select(func.count()).select_from(MayorSignalRow).where(col(MayorSignalRow.closed_at).is_(None))
+    return (await session.exec(query)).one()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MayorStanding:
     """A town's mayor from one snapshot: the override set in force, what was seen last, and the open signal."""

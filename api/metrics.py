@@ -1,0 +1,193 @@
+"""`GET /metrics`, for Prometheus. Every label is of a closed set: routes, names of the schema, codes.
+
+Where `PROMETHEUS_MULTIPROC_DIR` is set, which `serve --workers` does, processes leave their numbers in files there and
+whichever is asked answers for all of them; without it each answers for itself, and tells of its own process as well.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.schema.operation import Operation
+from models.services.standing import Standing, standing
+from models.store.unit import StorageUnavailableError, Store
+
+_DATABASE_SECONDS: Final = 2.0  # how long an answer waits for what only the database knows
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_OTHER: Final = "other"
+_SUM: Final[Any] = "livesum"
+
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
+
+
+class Metrics:
+    """The numbers of one application, and the endpoint that shows them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._asking: asyncio.Task[Standing | None] | None = None
+        self._shared = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+        own = self._own = CollectorRegistry()
+        if not self._shared:
+            prometheus_client.ProcessCollector(registry=own)
+            prometheus_client.GCCollector(registry=own)
+        self._requests = Histogram(
+            "townclerk_http_request_seconds", "HTTP requests", ("method", "path", "status"), registry=own
+        )
+        self._in_flight = Gauge(
+            "townclerk_http_requests_in_flight", "Requests under way", registry=own, multiprocess_mode=_SUM
+        )
+        self._operations = Histogram(
+            "townclerk_graphql_operation_seconds", "Queries and mutations", ("operation", "field"), registry=own
+        )
+        self._errors = Counter("townclerk_graphql_errors", "GraphQL errors by code", ("code",), registry=own)
+        self._changes = Counter(
+            "townclerk_mutations", "Mutations by what came of them", ("mutation", "outcome"), registry=own
+        )
+        self._resolutions = Counter("townclerk_resolutions", "Resolutions by source", ("source",), registry=own)
+        self._in_use = Gauge(
+            "townclerk_pool_connections_in_use",
+            "Database connections in use",
+            ("pool",),
+            registry=own,
+            multiprocess_mode=_SUM,
+        )
+        self._most = Gauge(
+            "townclerk_pool_connections_max",
+            "Database connections that may be made",
+            ("pool",),
+            registry=own,
+            multiprocess_mode=_SUM,
+        )
+        self._watch_pool("read", store.database.reader)
+        self._watch_pool("write", store.database.writer)
+
+    def http(self, app: ASGIApp) -> ASGIApp:
+        """Middleware that counts and times the requests to `app`."""
+
+        async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http":
+                await app(scope, receive, send)
+                return
+            status = 0
+
+            async def send_and_note(message: Message) -> None:
+                nonlocal status
+                status = message.get("status", status)
+                await send(message)
+
+            begun = time.perf_counter()
+            try:
+                with self._in_flight.track_inprogress():
+                    await app(scope, receive, send_and_note)
+            finally:
+                method = scope["method"] if scope["method"] in _METHODS else _OTHER
+                path = getattr(scope.get("route"), "path", _OTHER)
+                self._requests.labels(method, path, str(status)).observe(time.perf_counter() - begun)
+
+        return counted
+
+    @contextmanager
+    def operation(self, operation: Operation) -> Iterator[None]:
+        """Count and time a GraphQL operation; of a subscription, which lasts, only what came of it."""
+        begun = time.perf_counter()
+        yield
+        seconds = time.perf_counter() - begun
+        if operation.kind != "subscription":
+            for field in operation.fields or (_OTHER,):
+                self._operations.labels(operation.kind, field).observe(seconds)
+        for code in operation.codes:
+            self._errors.labels(code).inc()
+        for (mutation, outcome), count in operation.changes.items():
+            self._changes.labels(mutation, outcome).inc(count)
+        for source, count in operation.resolutions.items():
+            self._resolutions.labels(source).inc(count)
+
+    async def show(self, _request: Request) -> Response:
+        """Answer with all numbers in Prometheus' text format; without those of the database while it is away."""
+        shown = CollectorRegistry(auto_describe=False)
+        if self._shared:
+            _forget_the_dead(Path(self._shared))
+            MultiProcessCollector(shown, path=self._shared)  # type: ignore[no-untyped-call]  # it has no types
+        else:
+            shown.register(self._own)
+        shown.register(_DatabaseNumbers(await self._standing()))
+        return Response(
+            prometheus_client.generate_latest(shown), headers={"content-type": prometheus_client.CONTENT_TYPE_LATEST}
+        )
+
+    async def close(self) -> None:
+        """Wait for what is still being asked of the database."""
+        if self._asking is not None:
+            await self._asking
+
+    async def _standing(self) -> Standing | None:
+        """How things stand in the database; None where it does not say so in time. It is asked once at a time."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(_ask(self._store))
+        done, _ = await asyncio.wait({self._asking}, timeout=_DATABASE_SECONDS)
+        return self._asking.result() if done else None
+
+    def _watch_pool(self, name: str, engine: AsyncEngine) -> None:
+        pool = engine.sync_engine.pool
+        if not isinstance(pool, QueuePool):
+            raise TypeError(f"no pool to watch: {pool!r}")
+        in_use = self._in_use.labels(name)
+        in_use.set(0)
+        self._most.labels(name).set(pool.size() + pool._max_overflow)  # noqa: SLF001  # it has no other way to tell
+        event.listen(engine.sync_engine, "checkout", lambda *_: in_use.set(pool.checkedout()))
+        # which is told before the connection is back
+        event.listen(engine.sync_engine, "checkin", lambda *_: in_use.set(pool.checkedout() - 1))
+
+
+async def _ask(store: Store) -> Standing | None:
+    try:
+        return await standing(store)
+    except StorageUnavailableError:
+        return None
+
+
+class _DatabaseNumbers(Collector):
+    """What the database said, as Prometheus' numbers."""
+
+    def __init__(self, said: Standing | None) -> None:
+        self._said = said
+
+    def collect(self) -> Iterator[Metric]:
+        """Give each number with its name."""
+        said = self._said
+        yield GaugeMetricFamily("townclerk_database_up", "Whether the database answers", value=float(said is not None))
+        if said is not None:
+            yield GaugeMetricFamily(
+                "townclerk_restart_signals_open", "Mayors that are to restart", value=said.open_signals
+            )
+            yield GaugeMetricFamily(
+                "townclerk_rollout_towns_due",
+                "Towns that a profile's latest version has to reach",
+                value=said.towns_due,
+            )
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """Leave out what a process that is no more, however it went, said of the moment."""
+    for pid in {path.stem.rpartition("_")[2] for path in folder.glob("gauge_live*.db")}:
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            mark_process_dead(int(pid), path=str(folder))  # type: ignore[no-untyped-call]  # it has no types

@@ -1,0 +1,85 @@
+"""OpenTelemetry traces: only where the standard variables ask for them, and nothing in them that a client sent."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Final
+
+import pytest
+
+from tests.client import serving
+from tests.collector import Collector, collector
+from tests.databases import Databases
+
+TRACE: Final = "4bf92f3577b34da6a3ce929d0e0e4736"
+CALLER: Final = "00f067aa0ba902b7"
+LOADED: Final = """
+import json, sys
+from api.app import create_app
+from api.settings import Settings
+create_app(Settings(database_url="sqlite:///none.db"))
+print(json.dumps([name for name in sys.modules if name.startswith("opentelemetry")][:1]))
+"""
+
+
+@pytest.fixture
+def spans(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> Collector:
+    """What a collector has of a Townclerk that answered three requests and ended."""
+    with collector() as receiving:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiving.endpoint)
+        with serving(databases.fresh("sqlite")) as api:
+            headers = {"X-Request-Id": "traced-1", "traceparent": f"00-{TRACE}-{CALLER}-01"}
+            query = 'query Named { here: town(townId: "secret-town") { name } labels { name } }'
+            api.data(query, headers=headers)
+            api.execute('{ resolution(beadId: "secret-bead") { model } }')
+            api.http.get("/healthz")
+        return receiving
+
+
+def test_request__in_a_callers_trace__is_a_span_of_it_with_its_operation_inside(spans: Collector) -> None:
+    request, operation = sorted((it for it in spans.spans if it.trace == TRACE), key=lambda span: span.parent != CALLER)
+    assert (request.name, request.parent) == ("POST /graphql", CALLER)
+    assert request.attributes == {
+        "http.request.method": "POST",
+        "http.route": "/graphql",
+        "http.response.status_code": 200,
+        "townclerk.request_id": "traced-1",
+    }
+    assert (operation.name, operation.parent) == ("query town labels", request.span)
+    assert operation.attributes == {"graphql.operation.type": "query", "townclerk.fields": ["town", "labels"]}
+
+
+def test_operation__that_fails__has_its_codes(spans: Collector) -> None:
+    (operation,) = (span for span in spans.spans if span.name == "query resolution")
+    assert operation.attributes["townclerk.codes"] == ["NOT_FOUND"]
+
+
+def test_traces__of_some_requests__hold_those_and_no_value_that_was_sent(spans: Collector) -> None:
+    assert sorted(span.name for span in spans.spans) == [
+        "POST /graphql",
+        "POST /graphql",
+        "query resolution",
+        "query town labels",
+    ]
+    assert spans.services == {"townclerk"}
+    assert "secret" not in repr(spans.spans)
+
+
+@pytest.mark.parametrize(
+    ("variables", "loads"),
+    [
+        ({}, False),
+        ({"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}, False),
+        ({"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}, False),
+        ({"OTEL_TRACES_EXPORTER": "otlp"}, True),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}, True),
+    ],
+    ids=["unasked", "none", "disabled", "exporter", "endpoint"],
+)
+def test_opentelemetry__is_loaded__only_where_it_is_asked_for(variables: dict[str, str], *, loads: bool) -> None:
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED], env={**plain, **variables}, capture_output=True, check=True, timeout=60
+    )
+    assert json.loads(done.stdout.splitlines()[-1]) == (["opentelemetry"] if loads else [])

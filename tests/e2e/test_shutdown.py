@@ -1,0 +1,64 @@
+"""A server that is asked to end: what is under way is finished, and nothing new is taken."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+
+import asyncpg
+import httpx2
+from sqlalchemy import make_url
+
+from tests.databases import Databases
+from tests.e2e.process import SECONDS, Server, serving_process
+from tests.towns import publish
+
+
+@contextmanager
+def locked(url: str, town_id: str) -> Iterator[None]:
+    """A town that someone else's transaction has locked."""
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(make_url(url).database or "", isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+        return
+    with asyncio.Runner() as runner:
+        connection = runner.run(asyncpg.connect(url))
+        try:
+            runner.run(connection.execute("BEGIN"))
+            runner.run(connection.execute("SELECT 1 FROM heads WHERE chain = $1 FOR UPDATE", town_id))
+            yield
+        finally:
+            runner.run(connection.close())
+
+
+def writes_under_way(server: Server) -> bool:
+    shown = server.api.http.get("/metrics").text
+    return 'townclerk_pool_connections_in_use{pool="write"} 1.0' in shown
+
+
+def is_refused(server: Server) -> bool:
+    try:
+        httpx2.get(server.api.http.base_url.join("/healthz"), timeout=SECONDS, trust_env=False)
+    except (httpx2.ConnectError, httpx2.ReadError):  # the latter where it was waiting to be let in
+        return True
+    return False
+
+
+def test_server__asked_to_end_during_a_request__finishes_it_and_takes_no_other(
+    backend: str, databases: Databases
+) -> None:
+    url = databases.fresh(backend)
+    with serving_process(url) as server, ThreadPoolExecutor(1) as pool:
+        with locked(url, "demo"):
+            answer = pool.submit(publish, server.api, "demo", honorBeadModels=True)
+            deadline = time.monotonic() + SECONDS
+            while not writes_under_way(server):
+                assert time.monotonic() < deadline, "the write does not begin"
+            server.ask_to_end()
+            while not is_refused(server):
+                assert time.monotonic() < deadline, "new requests are still taken"
+        assert answer.result(SECONDS)["currentVersion"] == 3
+        assert server.stop() == 0
