@@ -37,7 +37,7 @@ class Databases:
         template = self._templates.get(backend)
         if template is None:
             template = self._templates[backend] = self.empty(backend)
-            asyncio.run(_prepare(template))
+            asyncio.run(prepare(template))
         return self.copy(backend, template)
 
     def empty(self, backend: str) -> str:
@@ -87,7 +87,8 @@ class Databases:
         asyncio.run(run())
 
 
-async def _prepare(url: str) -> None:
+async def prepare(url: str) -> None:
+    """Migrate and seed an empty database."""
     store = Store(database=open_database(url))
     try:
         await upgrade(store.database)

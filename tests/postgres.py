@@ -11,8 +11,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
@@ -52,9 +52,72 @@ def server_binaries() -> Path | None:
     return next((f for f in folders if all((f / program).is_file() for program in PROGRAMS)), None)
 
 
+class Server:
+    """A server in a folder of its own, which can be stopped and started; its URL stays what it is."""
+
+    def __init__(self, home: Path, binaries: Path, options: Mapping[str, str]) -> None:
+        self.home = home
+        self._options = options
+        self._data, self._log = home / "data", home / "log"
+        self._nobody = pwd.getpwnam("nobody") if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+        self._running = ExitStack()
+        if self._nobody:
+            home.chmod(0o711)
+            if PACKAGES not in binaries.parents:
+                binaries = _copy_for_all(binaries, home)
+        self._binaries = binaries
+        self.make_folder(self._data)  # and the socket in it: whoever reaches it is trusted
+        initdb = self._begin(binaries / "initdb", "-D", self._data, *INITDB)
+        if initdb.wait() != 0:
+            raise _start_error(f"initdb ended with exit code {initdb.returncode}", self._log)
+
+    @property
+    def url(self) -> str:
+        """Where its database `postgres` is; no driver in it."""
+        return f"postgresql://postgres@/postgres?host={quote(str(self._data))}"
+
+    def make_folder(self, folder: Path) -> None:
+        """Make a folder that the server may write to, and nobody else."""
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if self._nobody:
+            os.chown(folder, self._nobody.pw_uid, self._nobody.pw_gid)
+
+    def start(self) -> None:
+        """Start it and wait until it is ready. Raises PostgresStartError."""
+        settings = {**OPTIONS, **self._options, "unix_socket_directories": self._data}
+        options = [f"--{name}={value}" for name, value in settings.items()]
+        server = self._begin(self._binaries / "postgres", "-D", self._data, *options)
+        leash = ["/bin/sh", "-c", LEASH, "leash", str(server.pid), str(self.home)]
+        leashed = self._running.enter_context(subprocess.Popen(leash, stdin=subprocess.PIPE, start_new_session=True))
+        self._running.callback(leashed.kill)
+        self._running.callback(server.wait)
+        self._running.callback(server.send_signal, signal.SIGQUIT)  # an immediate shutdown: nothing is flushed
+        _await_ready(server, self._data, self._log)
+
+    def stop(self) -> None:
+        """Stop it on the spot, as a crash would. What it had committed is there after the next start."""
+        self._running.close()
+
+    def _begin(self, *command: str | Path) -> subprocess.Popen[bytes]:
+        nobody = self._nobody
+        with self._log.open("ab") as output:
+            return subprocess.Popen(
+                command,
+                cwd=self._data,
+                env={"LC_ALL": "C", "PATH": os.defpath},  # without the tester's PG... variables
+                user=nobody.pw_uid if nobody else None,
+                group=nobody.pw_gid if nobody else None,
+                extra_groups=[] if nobody else None,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for the tests, which then stop the server
+            )
+
+
 @contextmanager
-def postgres() -> Iterator[str]:
-    """Start a server, hand out its URL (no driver in it), then stop it and remove all that it wrote.
+def postgres_server(**options: str) -> Iterator[Server]:
+    """A server that has started, with `options` of its own; in the end it is stopped and all that it wrote is removed.
 
     Raises NoPostgresError when there is none, and PostgresStartError when it does not start.
     """
@@ -62,46 +125,19 @@ def postgres() -> Iterator[str]:
     if binaries is None:
         raise NoPostgresError(f"no PostgreSQL server: neither in the package {WHEEL} nor under {PACKAGES}")
     with tempfile.TemporaryDirectory(prefix="townclerk-pg-", ignore_cleanup_errors=True) as folder:
-        home = Path(folder)
-        log, data = home / "log", home / "data"
-        nobody = pwd.getpwnam("nobody") if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
-        if nobody:
-            home.chmod(0o711)
-            if PACKAGES not in binaries.parents:
-                binaries = _copy_for_all(binaries, home)
-        data.mkdir(mode=0o700)  # and the socket in it: whoever reaches it is trusted
-        if nobody:
-            os.chown(data, nobody.pw_uid, nobody.pw_gid)
+        server = Server(Path(folder), binaries, options)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
 
-        def start(*command: str | Path) -> subprocess.Popen[bytes]:
-            with log.open("ab") as output:
-                return subprocess.Popen(
-                    command,
-                    cwd=data,
-                    env={"LC_ALL": "C", "PATH": os.defpath},  # without the tester's PG... variables
-                    user=nobody.pw_uid if nobody else None,
-                    group=nobody.pw_gid if nobody else None,
-                    extra_groups=[] if nobody else None,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,  # Ctrl-C is for the tests, which then stop the server
-                )
 
-        initdb = start(binaries / "initdb", "-D", data, *INITDB)
-        if initdb.wait() != 0:
-            raise _start_error(f"initdb ended with exit code {initdb.returncode}", log)
-        settings = {**OPTIONS, "unix_socket_directories": data}
-        server = start(binaries / "postgres", "-D", data, *(f"--{name}={value}" for name, value in settings.items()))
-        leash = ["/bin/sh", "-c", LEASH, "leash", str(server.pid), str(home)]
-        with subprocess.Popen(leash, stdin=subprocess.PIPE, start_new_session=True) as leashed:
-            try:
-                _await_ready(server, data, log)
-                yield f"postgresql://postgres@/postgres?host={quote(str(data))}"
-            finally:
-                server.send_signal(signal.SIGQUIT)  # an immediate shutdown: nothing is flushed
-                server.wait()
-                leashed.kill()
+@contextmanager
+def postgres() -> Iterator[str]:
+    """The URL of a server as `postgres_server` gives it."""
+    with postgres_server() as server:
+        yield server.url
 
 
 def _newest_first(folders: Iterable[Path]) -> list[Path]:

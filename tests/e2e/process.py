@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -91,11 +91,16 @@ class Server:
 
 
 @contextmanager
-def serving_process(url: str) -> Iterator[Server]:
-    """`townclerk serve --dev` on a port that is free; it is killed in the end unless it has ended by then."""
+def serving_process(url: str, *, plant: Callable[[], None] | None = None, **settings: float | str) -> Iterator[Server]:
+    """`townclerk serve --dev` on a port that is free; it is killed in the end unless it has ended by then.
+
+    `plant` is called in the process before it begins: a fault that a test has to find.
+    """
     address: Future[str] = Future()
+    environment = {f"TOWNCLERK_{name.upper()}": str(value) for name, value in settings.items()}
     with ExitStack() as stack:
-        process, out, err = stack.enter_context(_started(url, ("serve", "--dev", "--port", "0"), address))
+        arguments = ("serve", "--dev", "--port", "0")
+        process, out, err = stack.enter_context(_started(url, arguments, address, environment, plant))
         stack.callback(process.join)
         stack.callback(process.kill)
         http = httpx2.Client(base_url=address.result(SECONDS), timeout=SECONDS, trust_env=False)
@@ -105,14 +110,19 @@ def serving_process(url: str) -> Iterator[Server]:
 
 @contextmanager
 def _started(
-    url: str, arguments: tuple[str, ...], address: Future[str] | None = None
+    url: str,
+    arguments: tuple[str, ...],
+    address: Future[str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    plant: Callable[[], None] | None = None,
 ) -> Iterator[tuple[ForkServerProcess, Future[str], Future[str]]]:
     """A process with what it will have written to standard output and to standard error when it has ended."""
     with ExitStack() as stack:
         (out, childs_out), (err, childs_err) = _CONTEXT.Pipe(duplex=False), _CONTEXT.Pipe(duplex=False)
         for end in (out, err, childs_out, childs_err):
             stack.callback(end.close)
-        process = _CONTEXT.Process(target=_run, args=(url, arguments, childs_out, childs_err))
+        environment = {**(environment or {}), "TOWNCLERK_DATABASE_URL": url}
+        process = _CONTEXT.Process(target=_run, args=(environment, arguments, childs_out, childs_err, plant))
         process.start()
         childs_out.close()
         childs_err.close()
@@ -139,12 +149,20 @@ def _exit_code(process: ForkServerProcess) -> int:
     return process.exitcode
 
 
-def _run(url: str, arguments: tuple[str, ...], out: Connection, err: Connection) -> None:
+def _run(
+    environment: Mapping[str, str],
+    arguments: tuple[str, ...],
+    out: Connection,
+    err: Connection,
+    plant: Callable[[], None] | None,
+) -> None:
     """What the installed script does, with its output where the test reads it."""
     os.dup2(out.fileno(), 1)
     os.dup2(err.fileno(), 2)
     out.close()
     err.close()
-    os.environ["TOWNCLERK_DATABASE_URL"] = url
+    os.environ.update(environment)
+    if plant is not None:
+        plant()
     sys.argv = [str(SCRIPT), *arguments]
     main()
