@@ -1,6 +1,8 @@
-"""Faults that a checker of histories has to find. Each is planted in a serving process before it begins."""
+"""Faults, planted in a serving process before it begins: those that a checker has to find, and sudden death."""
 
+import os
 import re
+import signal
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -63,6 +65,22 @@ class _TownCache(TableCache):
         for (town_id, _), compiled in (await super().get(session, missing)).items():
             self._by_town[town_id] = compiled
         return {key: self._by_town[key[0]] for key in wanted if key[0] in self._by_town}
+
+
+def death_after(commits: int) -> None:
+    """The process kills itself in the middle of the write that comes after that many."""
+    committed: list[object] = []
+
+    def on_execute(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if len(committed) >= commits and statement.startswith("INSERT INTO audit_entries"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def listening(store: Store) -> Store:
+        event.listen(store.database.writer.sync_engine, "commit", committed.append)
+        event.listen(store.database.writer.sync_engine, "before_cursor_execute", on_execute)
+        return store
+
+    _replace_store(listening)
 
 
 def _replace_store(replaced: Callable[[Store], Store]) -> None:

@@ -5,10 +5,10 @@ from typing import Final
 
 import pytest
 
-from tests.reference import SHIPPED, answer
+from tests.reference import answer
 from tests.reliability.checker import FIRST, Conflicted, Event, Failed, Published, Read, Setting, Wrong, check
 from tests.reliability.load import TASKS
-from tests.towns import HAIKU, rule
+from tests.towns import HAIKU
 
 SETTING: Final = Setting(
     honor_bead_models=True,
@@ -65,10 +65,7 @@ def test_check__of_one_event_that_cannot_be_true__finds_it_and_nothing_else(wron
     assert [(finding.wrong, finding.event) for finding in check([*others, event], TASKS)] == [(wrong, event)]
 
 
-def test_check__of_a_read_with_another_line_of_its_account__finds_it() -> None:
+def test_check__of_a_read_that_leaves_out_a_line_of_its_account__finds_it() -> None:
     account = FIRST_READ.answer["considered"]
-    assert account[0]["outcome"] != "MATCHED"
     forged = replace(FIRST_READ, answer={**FIRST_READ.answer, "considered": account[1:]})
     assert [finding.wrong for finding in check([forged], TASKS)] == [Wrong.WRONG_ANSWER]
-    assert len(SHIPPED["balanced"]["rules"]) == len(account)
-    assert rule(HAIKU, "POLECAT") == SETTING.overrides[0]

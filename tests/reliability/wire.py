@@ -52,11 +52,12 @@ def port_of(server: Server) -> int:
 
 
 class Client:
-    """One client, with a connection to one server at a time."""
+    """One client, with a connection to one server at a time. It waits `seconds` for an answer."""
 
-    def __init__(self, hall: Hall, actor: str) -> None:
+    def __init__(self, hall: Hall, actor: str, seconds: float = SECONDS) -> None:
         self._hall = hall
         self._headers = {"Content-Type": "application/json", "X-Actor": actor}
+        self._seconds = seconds
         self._connections: dict[int, http.client.HTTPConnection] = {}
 
     def ask(self, number: int, query: str, variables: Mapping[str, Any], request_id: str | None = None) -> Json:
@@ -66,7 +67,7 @@ class Client:
         port = self._hall.port(number)
         connection = self._connections.get(port)
         if connection is None:
-            connection = self._connections[port] = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+            connection = self._connections[port] = http.client.HTTPConnection("127.0.0.1", port, timeout=self._seconds)
         try:
             connection.request("POST", "/graphql", body, headers)
             answer: Json = json.loads(connection.getresponse().read())
