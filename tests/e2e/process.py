@@ -107,13 +107,18 @@ class Server:
 
 
 @contextmanager
-def serving_process(url: str, *arguments: str, **settings: float) -> Iterator[Server]:
-    """`townclerk serve --dev` on a port that is free; it is killed in the end unless it has ended by then."""
+def serving_process(
+    url: str, *arguments: str, plant: Callable[[], None] | None = None, **settings: float | str
+) -> Iterator[Server]:
+    """`townclerk serve --dev` on a port that is free; it is killed in the end unless it has ended by then.
+
+    `plant` is called in the process before it begins: a fault that a test has to find.
+    """
     heard = Heard()
     environment = {f"TOWNCLERK_{name.upper()}": str(value) for name, value in settings.items()}
     with ExitStack() as stack:
         command = ("serve", "--dev", "--port", "0", *arguments)
-        process, out, err = stack.enter_context(_started(url, command, heard, environment))
+        process, out, err = stack.enter_context(_started(url, command, heard, environment, plant))
         stack.callback(process.join)
         stack.callback(process.kill)
         ready = _READY.search(heard.until(lambda line: _READY.search(line) is not None))
@@ -151,7 +156,11 @@ class Heard:
 
 @contextmanager
 def _started(
-    url: str, arguments: tuple[str, ...], heard: Heard | None = None, environment: Mapping[str, str] | None = None
+    url: str,
+    arguments: tuple[str, ...],
+    heard: Heard | None = None,
+    environment: Mapping[str, str] | None = None,
+    plant: Callable[[], None] | None = None,
 ) -> Iterator[tuple[ForkServerProcess, Future[str], Future[str]]]:
     """A process with what it will have written to standard output and to standard error when it has ended."""
     with ExitStack() as stack:
@@ -159,7 +168,7 @@ def _started(
         for end in (out, err, childs_out, childs_err):
             stack.callback(end.close)
         environment = {**(environment or {}), "TOWNCLERK_DATABASE_URL": url}
-        process = _CONTEXT.Process(target=_run, args=(environment, arguments, childs_out, childs_err))
+        process = _CONTEXT.Process(target=_run, args=(environment, arguments, childs_out, childs_err, plant))
         process.start()
         childs_out.close()
         childs_err.close()
@@ -193,7 +202,13 @@ def _exit_code(process: ForkServerProcess) -> int:
     return process.exitcode
 
 
-def _run(environment: Mapping[str, str], arguments: tuple[str, ...], out: Connection, err: Connection) -> None:
+def _run(
+    environment: Mapping[str, str],
+    arguments: tuple[str, ...],
+    out: Connection,
+    err: Connection,
+    plant: Callable[[], None] | None,
+) -> None:
     """What the installed script does, with its output where the test reads it."""
     os.dup2(out.fileno(), 1)
     os.dup2(err.fileno(), 2)
@@ -201,5 +216,7 @@ def _run(environment: Mapping[str, str], arguments: tuple[str, ...], out: Connec
     err.close()
     sys.stdin = os.fdopen(os.dup2(os.open(os.devnull, os.O_RDONLY), 0))  # workers are handed the one of their parent
     os.environ.update(environment)
+    if plant is not None:
+        plant()
     sys.argv = [str(SCRIPT), *arguments]
     main()

@@ -23,8 +23,8 @@ OPERATIONS = 3
 @pytest.fixture(scope="module")
 def api(databases: Databases) -> Iterator[Api]:
     """A server with narrow bounds."""
-    bounds = {"max_body_bytes": LIMIT, "max_stream_operations": OPERATIONS, "max_streams": 2}
-    with serving_process(databases.fresh("sqlite"), **bounds) as server:
+    url = databases.fresh("sqlite")
+    with serving_process(url, max_body_bytes=LIMIT, max_stream_operations=OPERATIONS, max_streams=2) as server:
         yield server.api
 
 
