@@ -81,7 +81,7 @@ def shown(rows: Any) -> list[tuple[int, bool]]:
 def announcing(*chains: str, then: Callable[[], object] = lambda: None) -> Callable[[WriteUnit], Awaitable[None]]:
     async def work(unit: WriteUnit) -> None:
         for chain in chains:
-            await unit.announce(chain)
+            await unit.announce([chain])
         then()
 
     return work
