@@ -69,12 +69,24 @@ def add_beads(url: str, town_ids: Sequence[str], count: int) -> None:
     )
 
 
-def add_override_sets(url: str, town_id: str, latest: int) -> None:
-    """Bring a town made by `add_towns` to the version `latest`; each set has twenty overrides."""
+def add_revisions(url: str, town_id: str, latest: int) -> None:
+    """Bring the first bead that `add_beads` gave a town to the revision `latest`; they are a second apart."""
+    states = _bead_states()
+    revisions = [
+        {**_revision_row(town_id, 0, states[number % len(states)]), "revision": number, "at": _at(number)}
+        for number in range(2, latest + 1)
+    ]
+    now = {**states[latest % len(states)], "revision": latest, "updated_at": _at(latest)}
+    bead = update(BeadRow).where(col(BeadRow.bead_id) == f"{town_id}-0").values(**now)
+    _insert(url, (BeadRevisionRow, revisions), then=(bead,))
+
+
+def add_override_sets(url: str, town_id: str, latest: int, *, overrides: int = 20) -> None:
+    """Bring a town made by `add_towns` to the version `latest`; each set has that many overrides, at most twenty."""
     sets = [_first_set(town_id)]
     while sets[-1].version < latest:
         version = sets[-1].version + 1
-        sets.append(next_set(sets[-1], _choice(_overrides(version)), at=_at(version), by=_SOMEONE))
+        sets.append(next_set(sets[-1], _choice(_overrides(version)[:overrides]), at=_at(version), by=_SOMEONE))
     head = update(HeadRow).where(col(HeadRow.chain) == town_id).values(version=latest, instant=_at(latest))
     _insert(
         url,

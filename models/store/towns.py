@@ -87,6 +87,7 @@ class BeadRevisionRow(BeadState, table=True):
     """A bead as it stood from `at` until its next revision. Only ever inserted."""
 
     __tablename__ = "bead_revisions"
+    __table_args__ = (Index("ix_bead_revisions_town_id_bead_id_at", "town_id", "bead_id", "at"),)
 
     town_id: str = Field(primary_key=True, sa_type=Key, foreign_key="towns.town_id")
     bead_id: str = Field(primary_key=True, sa_type=Key)

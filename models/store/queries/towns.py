@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.vocabulary import BeadStatus, BeadType, Role, is_id
 from models.store.paging import Page, Slice, fetch_page
-from models.store.queries.json_texts import holds_any, is_among
+from models.store.queries.json_texts import holds_any, is_among, table_of
 from models.store.towns import BeadRevisionRow, BeadRow, HeadRow, RigRow, TownRow
 
 RigKey = tuple[str, str]
@@ -126,13 +126,23 @@ def _in_force_at(at: datetime) -> ColumnElement[bool]:
 async def revisions_at(
     session: AsyncSession, town_id: str, bead_ids: Iterable[str], at: datetime
 ) -> dict[str, BeadRevisionRow]:
-    """The beads as they stood at an instant; those that did not exist yet are left out."""
-    query = select(BeadRevisionRow).where(
-        BeadRevisionRow.town_id == town_id,
-        is_among(col(BeadRevisionRow.bead_id), bead_ids),
-        _in_force_at(at),
-    )
-    return {row.bead_id: row for row in await session.exec(query)}
+    """The beads as they stood at an instant; those that did not exist yet are left out.
+
+    However many revisions a bead has, its last one by then is looked up. SQLite has no lateral join; an outer one keeps
+    it from beginning with all revisions of the town.
+    """
+    row, wanted = BeadRevisionRow, table_of(bead_ids)
+    its = (col(row.town_id) == town_id, col(row.bead_id) == wanted.c.value)
+    if session.get_bind().dialect.name == "sqlite":
+        earlier = aliased(row)
+        of_it = (col(earlier.town_id) == town_id, col(earlier.bead_id) == wanted.c.value)
+        began = select(func.max(col(earlier.at))).where(*of_it, col(earlier.at) <= at).scalar_subquery()
+        query = select(row).select_from(wanted).outerjoin(row, and_(*its, col(row.at) == began))
+    else:
+        last = select(row).where(*its, col(row.at) <= at).order_by(col(row.at).desc()).limit(1).lateral()
+        query = select(aliased(row, last)).select_from(wanted.join(last, true()))
+    found: Sequence[BeadRevisionRow | None] = (await session.exec(query)).all()
+    return {revision.bead_id: revision for revision in found if revision is not None}
 
 
 async def states_at(
