@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -11,14 +12,19 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from api.audit_export import audit_export
 from api.door import GraphQLDoor, encode
+from api.event_stream import EventStream
 from api.observability import RequestLog, configure_logging
+from api.pubsub import PubSub
 from api.schema import build_schema
 from api.settings import Settings
+from api.shutdown import when_asked_to_end
+from api.streams import Streams
+from api.websocket import GraphQLSocket
 from models.services.rollout import roll_out_all
 from models.store.engine import open_database
 from models.store.migrations import is_current
@@ -32,22 +38,42 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock,
     """The ASGI application. The database has to be migrated; nothing is connected before the lifespan begins."""
     settings = settings or Settings()
     store = open_store(settings, clock, new_id)
-    door = GraphQLDoor(build_schema(), store, max_body_bytes=settings.max_body_bytes, dev=settings.dev)
+    schema = build_schema()
+    pubsub = PubSub(store, poll_seconds=settings.feed_poll_seconds)
+    streams = Streams(
+        schema=schema,
+        store=store,
+        pubsub=pubsub,
+        dev=settings.dev,
+        send_seconds=settings.stream_send_seconds,
+        keep_alive_seconds=settings.stream_keep_alive_seconds,
+        init_seconds=settings.stream_init_seconds,
+        max_streams=settings.max_streams,
+        max_operations=settings.max_stream_operations,
+        max_message_bytes=settings.max_body_bytes,
+    )
+    streamed = partial(EventStream, streams)
+    door = GraphQLDoor(schema, store, streamed, max_body_bytes=settings.max_body_bytes, dev=settings.dev)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         stop = asyncio.Event()
         rollouts = asyncio.create_task(_finish_rollouts(store, settings.rollout_interval_seconds, stop))
+        feeds = asyncio.create_task(pubsub.run(stop))
         try:
-            yield
+            with when_asked_to_end(pubsub.go_away):
+                yield
         finally:
+            pubsub.go_away()
             stop.set()  # not cancelled: a connection that is being made just now would be left behind
             await rollouts
+            await feeds
             await store.dispose()
 
     app = Starlette(
         routes=[
             Route("/graphql", door.handle, methods=["POST"]),
+            WebSocketRoute("/graphql", GraphQLSocket(streams).handle),
             Route("/audit/export", audit_export(store)),
             Route("/healthz", _healthz),
             Route("/readyz", _readyz(store)),

@@ -1,6 +1,7 @@
-"""`POST /graphql`: strict JSON in, GraphQL over HTTP out."""
+"""`POST /graphql`: strict JSON in, GraphQL over HTTP out; as a stream of events where that is asked for."""
 
 import json
+from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
@@ -9,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.types import ExecutionResult
+from strawberry.types.graphql import OperationType
 
 from api.schema import TownclerkSchema
 from api.schema.context import Context
@@ -20,8 +23,17 @@ from models.store.unit import StorageUnavailableError, Store
 
 _JSON: Final = "application/json"
 _GRAPHQL_JSON: Final = "application/graphql-response+json"
+_EVENT_STREAM: Final = "text/event-stream"
 _LONGEST_ACTOR: Final = 128
 _LOG: Final = structlog.get_logger("townclerk.graphql")
+
+NO_OPERATION: Final = "The document has to hold the operation to run; where it holds several, operationName says which."
+_NEEDS_STREAM: Final = (
+    f"A subscription needs a stream: post it with Accept: {_EVENT_STREAM}, "
+    "or use a WebSocket with the protocol graphql-transport-ws."
+)
+
+Streamed = Callable[[dict[str, Any], Caller], Response]
 
 
 class BadRequestError(Exception):
@@ -32,13 +44,24 @@ class BadRequestError(Exception):
         self.status = status
         self.code = code
 
+    @property
+    def answer(self) -> dict[str, Any]:
+        """The whole answer, in the shape of a GraphQL error."""
+        return {"errors": [{"message": str(self), "extensions": {"code": self.code}}]}
+
 
 class GraphQLDoor:
-    """The endpoint. In dev mode the header `X-Actor` names who asks; without it, and elsewhere, it is `dev`."""
+    """The endpoint. In dev mode the header `X-Actor` names who asks; without it, and elsewhere, it is `dev`.
 
-    def __init__(self, schema: TownclerkSchema, store: Store, *, max_body_bytes: int, dev: bool) -> None:
+    `streamed` answers those who accept a stream of events.
+    """
+
+    def __init__(
+        self, schema: TownclerkSchema, store: Store, streamed: Streamed, *, max_body_bytes: int, dev: bool
+    ) -> None:
         self._schema = schema
         self._store = store
+        self._streamed = streamed
         self._max_body_bytes = max_body_bytes
         self._dev = dev
 
@@ -47,22 +70,22 @@ class GraphQLDoor:
         request_id: str = request.state.request_id
         media_type = _GRAPHQL_JSON if _GRAPHQL_JSON in request.headers.get("accept", "") else _JSON
         try:
-            answer, status = await self._answer(request, request_id)
+            name = actor_name(request.headers.get("x-actor")) if self._dev else None
+            operation = read_operation(request.headers.get("content-type", ""), await self._body(request))
+            caller = await caller_of(self._store, name, request_id)
+            if accepts_events(request.headers.get("accept", "")):
+                return self._streamed(operation, caller)
+            answer, status = await self._answer(operation, caller)
+        except StorageUnavailableError as error:
+            answer, status = {"errors": [present(_located(error), request_id)]}, 503
         except BadRequestError as error:
-            answer = {"errors": [{"message": str(error), "extensions": {"code": error.code}}]}
-            return Response(encode(answer), status_code=error.status, media_type=media_type)
+            return Response(encode(error.answer), status_code=error.status, media_type=media_type)
         # Plain JSON says 200 to whatever was understood; the newer media type says 400 to what was not executed.
         return Response(
             encode(answer), status_code=status if media_type == _GRAPHQL_JSON else 200, media_type=media_type
         )
 
-    async def _answer(self, request: Request, request_id: str) -> tuple[dict[str, Any], int]:
-        name = actor_name(request.headers.get("x-actor")) if self._dev else None
-        operation = read_operation(request.headers.get("content-type", ""), await self._body(request))
-        try:
-            caller = await self._caller(name, request_id)
-        except StorageUnavailableError as error:
-            return {"errors": [present(_located(error), request_id)]}, 503
+    async def _answer(self, operation: dict[str, Any], caller: Caller) -> tuple[dict[str, Any], int]:
         context = Context(store=self._store, caller=caller)
         try:
             result = await self._schema.execute(
@@ -70,24 +93,14 @@ class GraphQLDoor:
                 variable_values=operation["variables"],
                 operation_name=operation["operationName"],
                 context_value=context,
+                allowed_operation_types=(OperationType.QUERY, OperationType.MUTATION),
             )
-        except (MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError) as error:
-            raise BadRequestError(
-                "The document has to hold the operation to run; where it holds several, operationName says which."
-            ) from error
-        answer: dict[str, Any] = {}
-        if result.errors:
-            answer["errors"] = [present(_located(error), request_id) for error in result.errors]
-        executed = result.data is not None or any(error.path for error in result.errors or ())
-        if executed:
-            answer["data"] = result.data
-        return answer, 200 if executed else 400
-
-    async def _caller(self, name: str | None, request_id: str) -> Caller:
-        if name is None:
-            return built_in(DEVELOPER, request_id=request_id)
-        actor = Actor(actor_id=await actor_named(self._store, name))
-        return Caller(actor=actor, display_name=name, credential_id=None, request_id=request_id)
+        except InvalidOperationTypeError as error:
+            raise BadRequestError(_NEEDS_STREAM, code="NEEDS_STREAM") from error
+        except (MissingQueryError, CannotGetOperationTypeError) as error:
+            raise BadRequestError(NO_OPERATION) from error
+        answer = answer_of(result, caller.request_id)
+        return answer, 200 if "data" in answer else 400
 
     async def _body(self, request: Request) -> bytes:
         """The body, of which no more is taken in than the limit, whatever was announced."""
@@ -115,11 +128,28 @@ def actor_name(header: str | None) -> str | None:
     return name
 
 
+async def caller_of(store: Store, name: str | None, request_id: str) -> Caller:
+    """On whose account a request of dev mode runs. Raises `StorageUnavailableError`."""
+    if name is None:
+        return built_in(DEVELOPER, request_id=request_id)
+    actor = Actor(actor_id=await actor_named(store, name))
+    return Caller(actor=actor, display_name=name, credential_id=None, request_id=request_id)
+
+
+def accepts_events(accept: str) -> bool:
+    """Whether a header says that its sender understands a stream of events."""
+    return any(part.partition(";")[0].strip().lower() == _EVENT_STREAM for part in accept.split(","))
+
+
 def read_operation(content_type: str, body: bytes) -> dict[str, Any]:
     """The operation that a body holds. Raises `BadRequestError`."""
     if content_type.partition(";")[0].strip().lower() != _JSON:
         raise BadRequestError(f"Content-Type must be {_JSON}.", status=415)
-    parsed = strict_json(body)
+    return operation_of(strict_json(body))
+
+
+def operation_of(parsed: object) -> dict[str, Any]:
+    """The operation that a JSON value describes. Raises `BadRequestError`."""
     if not isinstance(parsed, dict):
         raise BadRequestError("The body must be a JSON object with the field query.")
     query, variables = parsed.get("query"), parsed.get("variables")
@@ -166,6 +196,16 @@ def encode(answer: object) -> bytes:
         return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
     except UnicodeEncodeError:
         return json.dumps(answer, separators=(",", ":")).encode("ascii")
+
+
+def answer_of(result: ExecutionResult, request_id: str) -> dict[str, Any]:
+    """A result as the caller sees it, with `data` where anything was executed."""
+    answer: dict[str, Any] = {}
+    if result.errors:
+        answer["errors"] = [present(_located(error), request_id) for error in result.errors]
+    if result.data is not None or any(error.path for error in result.errors or ()):
+        answer["data"] = result.data
+    return answer
 
 
 def _located(error: GraphQLError | Exception) -> GraphQLError:

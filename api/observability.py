@@ -12,6 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 _SANE: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-")
 _LONGEST: Final = 128
 _HEADER: Final = b"x-request-id"
+_STARTS: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+_SWITCHING_PROTOCOLS: Final = 101
 _LOG: Final = structlog.get_logger("townclerk.http")
 
 
@@ -53,13 +55,13 @@ def sane_request_id(given: str | None) -> str:
 
 
 class RequestLog:
-    """Middleware that gives each request its id, echoes it, and logs what came of the request."""
+    """Middleware that gives each request its id, echoes it, and logs what came of the request once it has ended."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
         given = next((value.decode("latin-1") for name, value in scope["headers"] if name == _HEADER), None)
@@ -67,24 +69,25 @@ class RequestLog:
         scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
+        method = scope.get("method", "GET")  # a WebSocket begins as one
         status = 0
         begun = time.perf_counter()
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
+            if message["type"] in _STARTS:
+                status = message.get("status", _SWITCHING_PROTOCOLS)
                 message["headers"] = [*message.get("headers", ()), (_HEADER, request_id.encode("ascii"))]
             await send(message)
 
         try:
             await self.app(scope, receive, send_with_id)
         except Exception:  # noqa: BLE001  # Starlette has answered it already and hands it on to be logged
-            _LOG.exception("internal error", method=scope["method"], path=scope["path"])
+            _LOG.exception("internal error", method=method, path=scope["path"])
         finally:
             _LOG.info(
                 "request",
-                method=scope["method"],
+                method=method,
                 path=scope["path"],
                 status=status,
                 milliseconds=round(1000 * (time.perf_counter() - begun), 1),

@@ -20,5 +20,27 @@ class Settings(BaseSettings):
     rollout_interval_seconds: float = Field(
         default=30.0, gt=0, description="How often a process looks for rollouts that another one left unfinished."
     )
+    feed_poll_seconds: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="How often a process looks for what other processes wrote to followed towns.",
+    )
+    stream_send_seconds: float = Field(
+        default=30.0, gt=0, le=30, description="How long a client of a stream may take to take an answer."
+    )
+    stream_keep_alive_seconds: float = Field(
+        default=15.0, gt=0, description="How often a stream of server-sent events shows that it lives."
+    )
+    stream_init_seconds: float = Field(
+        default=10.0, gt=0, description="How long a WebSocket may stay open without its first message."
+    )
+    max_streams: int = Field(
+        default=1000, ge=1, le=10_000, description="WebSockets and event streams a process serves."
+    )
+    max_stream_operations: int = Field(default=20, ge=1, le=1000, description="Operations at once on one WebSocket.")
+    shutdown_seconds: int = Field(
+        default=10, ge=1, description="How long a server that is asked to end waits for what is under way."
+    )
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="What is logged.")
     dev: bool = Field(default=False, description="Dev mode; `serve --dev` sets it.")

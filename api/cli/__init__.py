@@ -7,12 +7,12 @@ from click.exceptions import NoArgsIsHelpError
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.cli import audit, audit_verify, history, reading, running
+from api.cli import audit, audit_forget, audit_verify, history, reading, running
 from api.cli.base import CouldNotError, cli, first_line
 from models.store.engine import UnusableDatabaseUrlError
 from models.store.unit import StorageUnavailableError
 
-COMMANDS = (audit, audit_verify, history, reading, running)  # imported so that the group knows them
+COMMANDS = (audit, audit_forget, audit_verify, history, reading, running)  # imported so that the group knows them
 
 
 def main() -> None:

@@ -39,7 +39,16 @@ def serve(host: str, port: int, dev: bool, workers: int) -> None:  # noqa: FBT00
     click.echo(f"Townclerk serves on http://{host}:{port}/graphql (dev mode, {database})")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it anew once all requests are answered
     uvicorn.run(
-        "api.app:served_app", factory=True, host=host, port=port, workers=workers, log_config=None, access_log=False
+        "api.app:served_app",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        log_config=None,
+        access_log=False,
+        http="api.patience:BoundedHttp",
+        ws_max_size=settings.max_body_bytes,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
     )
 
 

@@ -10,6 +10,7 @@ from strawberry.types import ExecutionContext
 
 from api.schema.bead import Bead, Rig
 from api.schema.history import AuditEntry, HistoryQuery
+from api.schema.live import Subscription
 from api.schema.mayor import MayorMutation
 from api.schema.override_set import OverrideSet
 from api.schema.policy_mutations import PolicyMutation
@@ -47,6 +48,7 @@ def build_schema() -> TownclerkSchema:
     return TownclerkSchema(
         query=Query,
         mutation=Mutation,
+        subscription=Subscription,
         types=[Town, Rig, Bead, Profile, ProfileVersion, OverrideSet, AuditEntry],
         config=StrawberryConfig(scalar_map=SCALARS),
         extensions=[

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import strawberry
 
+from api.pubsub import Listener
 from api.schema.loaders import Loaders
 from models.services.history import Caller
 from models.store.unit import Store
@@ -11,10 +12,14 @@ from models.store.unit import Store
 
 @dataclass(kw_only=True)
 class Context:
-    """One request's. `read_anew` is called after each write, so that later fields see it."""
+    """One operation's. `read_anew` is called after each write and before each event, so that later fields see it.
+
+    `listener` is there where the transport can carry a subscription.
+    """
 
     store: Store
     caller: Caller
+    listener: Listener | None = None
     loaders: Loaders = field(init=False)
 
     def __post_init__(self) -> None:

@@ -27,6 +27,10 @@ def mutation(resolver: F) -> F:
     return cast("F", strawberry.mutation(resolver=resolver, description=_description(resolver)))
 
 
+def subscription(resolver: F) -> F:
+    return cast("F", strawberry.subscription(resolver=resolver, description=_description(resolver)))
+
+
 def _description(resolver: Callable[..., Any]) -> str | None:
     text = inspect.getdoc(resolver)
     return None if text is None else " ".join(text.split())

@@ -8,6 +8,7 @@ from strawberry.dataloader import DataLoader
 
 from models.domain.profiles import ProfileTable
 from models.domain.vocabulary import is_storable
+from models.services.heads import settle
 from models.store.access import ActorRow
 from models.store.policies import ModelRow, OverrideSetRow, ProfileRow, ProfileVersionRow
 from models.store.queries import history, policies, towns
@@ -40,12 +41,21 @@ def _is_storable(key: object) -> bool:
     return all(is_storable(part) for part in parts if isinstance(part, str))
 
 
+def _settled(store: Store) -> DataLoader[tuple[str, datetime], datetime]:
+    async def load(keys: list[tuple[str, datetime]]) -> list[datetime]:
+        now = await settle(store, {town_id for town_id, _ in keys})
+        return [now] * len(keys)
+
+    return DataLoader(load_fn=load, max_batch_size=_MAX_BATCH)
+
+
 class Loaders:
     """What a request has read so far. A write makes it outdated: the context begins anew after each."""
 
     def __init__(self, store: Store) -> None:
         self.town: DataLoader[str, TownRow | None] = _by_key(store, towns.towns)
         self.head: DataLoader[str, HeadRow | None] = _by_key(store, towns.heads)
+        self.settled = _settled(store)  # until when a town's history moves no more, by (town id, instant asked about)
         self.rig: DataLoader[tuple[str, str], RigRow | None] = _by_key(store, towns.rigs)
         self.rigs: DataLoader[str, list[RigRow] | None] = _by_key(store, towns.rigs_of)
         self.bead: DataLoader[str, BeadRow | None] = _by_key(store, towns.beads)

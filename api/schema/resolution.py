@@ -287,8 +287,14 @@ async def standing_as_of(context: Context, town_id: str, as_of: AsOf) -> tuple[i
         return row.version, row.created_at
     at = as_of.at.value if as_of.at is not None else context.store.clock()
     head = await context.loaders.head.load(town_id)
-    if head is not None and at > max(head.instant, context.store.clock()):
-        raise Refused(InvalidInput(path=("asOf", "at"), expected="an instant that is not in the future"))
+    # A write under way may have taken an instant up to now: what was not settled yet could be answered in two ways.
+    if (
+        head is not None
+        and head.version > 0
+        and at > head.instant
+        and at >= await context.loaders.settled.load((town_id, at))
+    ):
+        raise Refused(InvalidInput(path=("asOf", "at"), expected="an instant that has passed"))
     row = await context.loaders.set_at.load((town_id, at))
     if row is None:
         raise Refused(NotFound(kind="override set in force at", name=at.isoformat(), path=("asOf", "at")))

@@ -40,6 +40,7 @@ class AuditAction(StrEnum):
     PROFILE_VERSION_PUBLISHED = "profile_version_published"
     MODELS_REGISTERED = "models_registered"
     MODEL_DEPRECATED = "model_deprecated"
+    ACTOR_FORGOTTEN = "actor_forgotten"
 
 
 class TargetType(StrEnum):
@@ -53,6 +54,7 @@ class TargetType(StrEnum):
     PROFILE = "profile"
     MODELS = "models"
     MODEL = "model"
+    ACTOR = "actor"
 
 
 # What each action is done to, so that whoever looks for a kind of target looks for actions.
@@ -71,6 +73,7 @@ TARGET_TYPES: Final = MappingProxyType(
         AuditAction.PROFILE_VERSION_PUBLISHED: TargetType.PROFILE,
         AuditAction.MODELS_REGISTERED: TargetType.MODELS,
         AuditAction.MODEL_DEPRECATED: TargetType.MODEL,
+        AuditAction.ACTOR_FORGOTTEN: TargetType.ACTOR,
     }
 )
 
@@ -153,7 +156,7 @@ def read_entry(canonical: bytes) -> Entry:
         )
         if entry.canonical() == canonical and _is_well_typed(entry):
             return entry
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ValueError(f"not an entry of schema {SCHEMA_VERSION}") from error
     raise ValueError(f"not the canonical bytes of an entry of schema {SCHEMA_VERSION}")
 
@@ -166,6 +169,7 @@ def _is_well_typed(entry: Entry) -> bool:
         all(type(text) is str for text in texts)
         and all(text is None or type(text) is str for text in optional_texts)
         and type(entry.sequence) is int
+        and entry.sequence > 0
         and all(version is None or type(version) is int for version in (change.version_before, change.version_after))
         and all(value is None or type(value) is dict for value in (change.before, change.after))
         and _HASH.fullmatch(entry.previous_hash) is not None

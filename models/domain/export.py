@@ -5,18 +5,41 @@ export without its trailer was cut. Several may follow each other in one file.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from models.domain.audit import GENESIS, instant_text
+from models.domain.audit import CENTRAL_CHAIN, GENESIS, instant_text
+from models.domain.verification import Head
+from models.domain.vocabulary import is_id
 
 FORMAT_VERSION: Final = 1
+_INSTANT: Final = r'null|"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"'
+_COUNT: Final = "0|[1-9][0-9]{0,15}"
+_HEADER: Final = re.compile(
+    rf'{{"townclerkAuditExport":{FORMAT_VERSION},"chain":"([^"]+)","since":({_INSTANT}),"until":({_INSTANT})}}\n'.encode()
+)
+_TRAILER: Final = re.compile(
+    rf'{{"end":{{"entries":({_COUNT}),"head":{{"sequence":({_COUNT}),"hash":"([0-9a-f]{{64}})"}}}}}}\n'.encode()
+)
 _BEFORE_HASH: Final = b'{"hash":"'
 _AFTER_HASH: Final = b'","entry":'
 _AFTER_CANONICAL: Final = b"}\n"
 # Where a line's canonical bytes begin; they end before its last brace.
 CANONICAL_OFFSET: Final = len(_BEFORE_HASH) + len(GENESIS) + len(_AFTER_HASH)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What an export is of. `since` is inclusive, `until` is not; None leaves an end open."""
+
+    chain: str
+    since: datetime | None
+    until: datetime | None
+
+    def covers(self, instant: datetime) -> bool:
+        return (self.since is None or self.since <= instant) and (self.until is None or instant < self.until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +63,19 @@ def header(chain: str, *, since: datetime | None, until: datetime | None) -> byt
     )
 
 
+def read_header(line: bytes) -> Header | None:
+    """What `header` made a line of; None for any other line."""
+    if (found := _HEADER.fullmatch(line)) is None:
+        return None
+    chain, since, until = (part.decode("latin-1") for part in found.groups())
+    if chain != CENTRAL_CHAIN and not is_id(chain):
+        return None
+    try:
+        return Header(chain=chain, since=_instant(since), until=_instant(until))
+    except ValueError:
+        return None
+
+
 def entry_line(entry: StoredEntry) -> bytes:
     return b"".join((_BEFORE_HASH, entry.hash.encode(), _AFTER_HASH, entry.canonical, _AFTER_CANONICAL))
 
@@ -59,5 +95,16 @@ def trailer(entries: int, last: StoredEntry | None) -> bytes:
     return _line({"end": {"entries": entries, "head": head}})
 
 
+def read_trailer(line: bytes) -> tuple[int, Head] | None:
+    """The number of entries and the last one that `trailer` made a line of; None for any other line."""
+    if (found := _TRAILER.fullmatch(line)) is None:
+        return None
+    return int(found[1]), Head(sequence=int(found[2]), hash=found[3].decode())
+
+
 def _line(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def _instant(text: str) -> datetime | None:
+    return None if text == "null" else datetime.fromisoformat(text.strip('"'))

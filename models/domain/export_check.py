@@ -4,18 +4,15 @@ The entries are followed and replayed as far as they tell of each other. A whole
 entry; of a part (`since`), the place of its first entry is taken on trust.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from models.domain.export import FORMAT_VERSION, read_entry_line
+from models.domain.export import Header, read_entry_line, read_header, read_trailer
 from models.domain.replay import Replay
 from models.domain.verification import ChainBrokenError, ChainCheck, Fault, FaultCode, Head, Verification
 
 MAX_LINE: Final = 16 * 1024 * 1024  # bytes; a sync of 1,000 beads within the limit of a request stays far below
-_HEADER: Final = b'{"townclerkAuditExport":'
-_TRAILER: Final = b'{"end":'
 
 
 class NotAnExportError(Exception):
@@ -39,12 +36,13 @@ def verify_export(
     """
     section: _Section | None = None
     for number, line in enumerate(lines, start=1):
-        if line.startswith(_HEADER) and (section is None or section.is_over):
+        header = read_header(line)
+        if header is not None:
             if section is not None:
                 yield section.result()
-            section = _Section(_read_header(line), chain, expected)
+            section = _Section(header, expected if chain in {None, header.chain} else None)
         elif section is None:
-            raise NotAnExportError("the first line is not the header of an export")
+            raise NotAnExportError("its first line is not the header of an export that this version knows")
         else:
             section.look_at(number, line)
     if section is None:
@@ -52,79 +50,66 @@ def verify_export(
     yield section.result()
 
 
-def _read_header(line: bytes) -> dict[str, Any]:
-    try:
-        header = json.loads(line)
-        if header["townclerkAuditExport"] == FORMAT_VERSION and isinstance(header["chain"], str):
-            return {"chain": header["chain"], "whole": header["since"] is None}
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise NotAnExportError("its header can't be read") from error
-    raise NotAnExportError(f"it is no export of version {FORMAT_VERSION}")
-
-
 class _Section:
-    """One chain of an export, from its header to its trailer."""
+    """One chain of an export, from its header to the next one or the end of the file."""
 
-    def __init__(self, header: dict[str, Any], chain: str | None, expected: Head | None) -> None:
-        name, whole = header["chain"], header["whole"]
-        self.is_over = False
-        self._chain = name
-        self._check = ChainCheck(name, expected=expected if chain in {None, name} else None, whole=whole)
-        self._replay = Replay(name, whole=whole)
+    def __init__(self, header: Header, expected: Head | None) -> None:
+        self._header = header
+        self._check = ChainCheck(header.chain, expected=expected, whole=header.since is None)
+        self._replay = Replay(header.chain)
         self._fault: Fault | None = None
         self._first = 0
         self._entries = 0
+        self._is_over = False
 
     def look_at(self, number: int, line: bytes) -> None:
-        """The next line, whatever it is; after a fault nothing is looked at but where the section ends."""
-        is_trailer = line.startswith(_TRAILER)
-        self._entries += not is_trailer
+        """The next line, whatever it is; after a fault, entries are only counted."""
+        stored = read_entry_line(line)
+        self._entries += stored is not None
+        if self._fault is not None:
+            return
         try:
-            if self.is_over:
-                raise self._broken(FaultCode.EXPORT_BROKEN, number, "comes after the end")  # as below
-            self.is_over = is_trailer
-            if self._fault is not None:
-                return
-            if len(line) > MAX_LINE:
-                raise self._broken(FaultCode.EXPORT_BROKEN, number, "is longer than any entry")
-            if not line.endswith(b"}\n"):
-                raise self._broken(FaultCode.EXPORT_CUT, number, "has no end")
-            if is_trailer:
-                self._check_trailer(number, line)
-            else:
-                self._check_entry(number, line)
+            self._follow(number, line, stored)
         except ChainBrokenError as broken:
-            self._fault = self._fault or broken.fault
+            self._fault = broken.fault
 
     def result(self) -> ExportVerification:
         fault = self._fault
-        if fault is None and not self.is_over:
-            at = self._check.next_sequence
-            fault = Fault(code=FaultCode.EXPORT_CUT, sequence=at, message=f"the export was cut before entry {at}")
+        if fault is None and not self._is_over:
+            fault = self._check.broken(FaultCode.EXPORT_CUT, "the export was cut before its end").fault
         return ExportVerification(
-            verification=Verification(chain=self._chain, entries=self._entries, head=self._check.head, fault=fault),
+            verification=Verification(
+                chain=self._header.chain, entries=self._entries, head=self._check.head, fault=fault
+            ),
             first=self._first,
         )
 
-    def _check_entry(self, number: int, line: bytes) -> None:
-        stored = read_entry_line(line)
-        if stored is None:
-            raise self._broken(FaultCode.EXPORT_BROKEN, number, "is no line of an export")
-        entry = self._check.follow(*stored)
+    def _follow(self, number: int, line: bytes, stored: tuple[bytes, str] | None) -> None:
+        if self._is_over:
+            raise self._check.broken(FaultCode.EXPORT_BROKEN, f"line {number} comes after the end")
+        if len(line) > MAX_LINE:
+            raise self._check.broken(FaultCode.EXPORT_BROKEN, f"line {number} is longer than any entry")
+        if stored is not None:
+            self._follow_entry(*stored)
+        elif (end := read_trailer(line)) is not None:
+            self._end(*end)
+        elif line.endswith(b"\n"):
+            raise self._check.broken(FaultCode.EXPORT_BROKEN, f"line {number} is no line of an export")
+        else:
+            raise self._check.broken(FaultCode.EXPORT_CUT, f"line {number} was cut")
+
+    def _follow_entry(self, canonical: bytes, stored_hash: str) -> None:
+        entry = self._check.follow(canonical, stored_hash)
         self._first = self._first or entry.sequence
+        if not self._header.covers(entry.occurred_at):
+            message = "the entry lies outside of the time that the export says it is of"
+            raise ChainBrokenError(FaultCode.EXPORT_BROKEN, entry.sequence, message)
         self._replay.apply(entry)
 
-    def _check_trailer(self, number: int, line: bytes) -> None:
-        try:
-            end = json.loads(line)["end"]
-            told = (end["entries"], Head(sequence=end["head"]["sequence"], hash=end["head"]["hash"]))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise self._broken(FaultCode.EXPORT_BROKEN, number, "is no end of an export") from error
-        if told != (self._check.entries, self._check.head if self._check.entries else Head()):
-            at = self._check.next_sequence
-            message = f"the export says that it ends with {told[1].sequence} after {told[0]} entries"
-            raise ChainBrokenError(FaultCode.TAIL_CUT, at, message)
-        self._check.finish()
-
-    def _broken(self, code: FaultCode, number: int, what: str) -> ChainBrokenError:
-        return ChainBrokenError(code, self._check.next_sequence, f"line {number} {what}")
+    def _end(self, entries: int, head: Head) -> None:
+        self._is_over = True
+        check = self._check
+        if (entries, head) != (check.entries, check.head):
+            code = FaultCode.TAIL_CUT if entries > check.entries else FaultCode.EXPORT_BROKEN
+            raise check.broken(code, f"the export says that it ends with {head.sequence} after {entries} entries")
+        check.finish()

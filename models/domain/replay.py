@@ -4,64 +4,33 @@ Each entry has to follow from those before it: its `before` is what they left be
 What it tells of is handed out, for whoever holds it against the stored rows. Nothing but entries is looked at.
 """
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, TypeVar
 
-from models.domain.audit import CENTRAL_CHAIN, AuditAction, Entry
-from models.domain.canonical import canonical_bytes
+from models.domain.audit import CENTRAL_CHAIN, TARGET_TYPES, AuditAction, Entry, TargetType
 from models.domain.errors import Refused
 from models.domain.mayor import ModelPair
-from models.domain.profiles import ProfileTable
-from models.domain.rules import Rule, RuleKey
+from models.domain.records import (
+    BeadRecord,
+    CreatedRecord,
+    ImportedRecord,
+    ModelRecord,
+    NextSetRecord,
+    PairRecord,
+    ProfileRecord,
+    RigRecord,
+    SetRecord,
+    same,
+    shaped,
+)
+from models.domain.rules import RuleKey
+from models.domain.told import ObservationTold, SetTold, Told, bead_told, profile_told, rules_of, set_record
 from models.domain.verification import ChainBrokenError, FaultCode
 from models.domain.vocabulary import OverrideSetCause
 
-Record = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetTold:
-    """An override set, as far as its entry tells of it; who set which override when follows from the sets before."""
-
-    version: int
-    profile: str
-    profile_version: int
-    honor_bead_models: bool
-    rules: tuple[Rule, ...]
-    renewed: frozenset[RuleKey]
-    content_hash: str
-    cause: OverrideSetCause
-    revert_of: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileTold:
-    """A version of a profile. `owner` is a town's id or `CENTRAL_CHAIN`."""
-
-    owner: str
-    title: str
-    table: ProfileTable
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObservationTold:
-    sequence: int
-    pair: ModelPair
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BeadTold:
-    """A bead's whole state after a sync. `revised` says whether more than its title changed."""
-
-    bead_id: str
-    record: Record
-    revised: bool
-
-
-Told = SetTold | ProfileTold | ObservationTold | BeadTold
+T = TypeVar("T")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,26 +39,31 @@ class RigState:
     registered_at: datetime
     removed_at: datetime | None = None
 
+    def record(self) -> RigRecord:
+        return {"name": self.name, "removed": self.removed_at is not None}
+
 
 @dataclass(slots=True, kw_only=True)
 class ModelState:
-    record: Record
+    record: ModelRecord
     deprecated_at: datetime | None
 
 
-_UNKNOWN: Final[Record] = {"unknown": True}  # what lies before a part of a chain
+_BEGINNINGS: Final = (AuditAction.TOWN_CREATED, AuditAction.TOWN_IMPORTED)
 _CAUSES: Final = {
     AuditAction.OVERRIDE_SET_PUBLISHED: OverrideSetCause.PUBLISHED,
     AuditAction.PROFILE_SELECTED: OverrideSetCause.PROFILE_SELECTED,
     AuditAction.OVERRIDE_SET_REVERTED: OverrideSetCause.REVERTED,
     AuditAction.PROFILE_VERSION_ADOPTED: OverrideSetCause.PROFILE_UPDATED,
 }
+_VERSIONED: Final = {*_BEGINNINGS, *_CAUSES, AuditAction.PROFILE_VERSION_PUBLISHED}
+_Step = Callable[[Entry], Sequence[Told]]
 
 
 class Replay:
-    """The fold over a chain. `whole` says that it begins with the first entry; of a part, less can be checked."""
+    """The fold over a chain. Of a part, which does not begin with the first entry, less can be checked."""
 
-    def __init__(self, chain: str, *, whole: bool = True) -> None:
+    def __init__(self, chain: str) -> None:
         self.chain = chain
         self.name = ""
         self.created_at: datetime | None = None
@@ -97,33 +71,29 @@ class Replay:
         self.observations = 0
         self.rigs: dict[str, RigState] = {}
         self.models: dict[str, ModelState] = {}
-        self.profiles: dict[tuple[str, str], Record] = {}
-        self._whole = whole
-        self._set: Record | None = None if whole else _UNKNOWN
-        self._observed: Record | None = None if whole else _UNKNOWN
+        self.profiles: dict[tuple[str, str], ProfileRecord] = {}
+        self._first = 0
+        self._set: SetRecord | None = None
+        self._observed: PairRecord | None = None
+        self._forgotten: set[str] = set()
         self._steps = self._steps_of(chain)
 
     def apply(self, entry: Entry) -> Sequence[Told]:
         """What `entry` tells of. Raises `ChainBrokenError` with `CONTRADICTION` where it does not follow."""
-        action = entry.change.action
-        step = self._steps.get(action)
+        self._first = self._first or entry.sequence
         try:
-            if step is None:
-                raise ValueError(f"{action.name} has no place in the chain {self.chain}")  # noqa: TRY301  # as all below
-            if self._whole and self.chain != CENTRAL_CHAIN and (self.created_at is None) != (action in _BEGINNINGS):
-                raise ValueError("a town's chain begins with how the town was made, and tells of it once")  # noqa: TRY301
-            return step(entry)
-        except (KeyError, TypeError, AttributeError, ValueError, Refused) as error:
-            what = f"{type(error).__name__} {error}" if isinstance(error, KeyError) else str(error)
-            message = f"{action.name} does not follow from the entries before: {what}"
+            return self._step(entry)(entry)
+        except (ValueError, Refused) as error:
+            message = f"{entry.change.action.name} does not follow from the entries before: {error}"
             raise ChainBrokenError(FaultCode.CONTRADICTION, entry.sequence, message) from error
 
-    def _steps_of(self, chain: str) -> Mapping[AuditAction, Callable[[Entry], Sequence[Told]]]:
+    def _steps_of(self, chain: str) -> Mapping[AuditAction, _Step]:
         if chain == CENTRAL_CHAIN:
             return {
                 AuditAction.PROFILE_VERSION_PUBLISHED: self._profile_published,
                 AuditAction.MODELS_REGISTERED: self._models_registered,
                 AuditAction.MODEL_DEPRECATED: self._model_deprecated,
+                AuditAction.ACTOR_FORGOTTEN: self._actor_forgotten,
             }
         return {
             AuditAction.TOWN_CREATED: self._town_created,
@@ -135,53 +105,89 @@ class Replay:
             **dict.fromkeys(_CAUSES, self._set_published),
         }
 
+    def _step(self, entry: Entry) -> _Step:
+        change = entry.change
+        step = self._steps.get(change.action)
+        if step is None:
+            raise ValueError(f"it has no place in the chain {self.chain}")
+        if self.chain != CENTRAL_CHAIN and (entry.sequence == 1) != (change.action in _BEGINNINGS):
+            raise ValueError("a town's chain begins with how the town was made, and tells of it once")
+        if change.action not in _VERSIONED and (change.version_before, change.version_after) != (None, None):
+            raise ValueError("it makes no version")
+        if change.target_type is not TARGET_TYPES[change.action] or change.target_id != _target_id(entry):
+            raise ValueError("its target is not what it tells of")
+        return step
+
+    def _follows(self, before: object, known: object) -> None:
+        """Hold what is said to have stood before against what the entries before left."""
+        if (self._first == 1 or known is not None) and not same(before, known):
+            raise ValueError("what it says stood before is not what the entries before it left")
+
     # ------------------------------------------------------------ a town's chain
 
     def _town_created(self, entry: Entry) -> Sequence[Told]:
-        record = _after(entry)
-        self.name, self.created_at = _text(record["name"]), entry.occurred_at
-        return [self._next_set(entry, record["overrideSet"], OverrideSetCause.TOWN_CREATED)]
+        return [self._made(entry, shaped(entry.change.after, CreatedRecord))]
 
     def _town_imported(self, entry: Entry) -> Sequence[Told]:
-        record = _after(entry)
+        record = shaped(entry.change.after, ImportedRecord)
         for rig_id, name in record["rigs"].items():
-            self.rigs[rig_id] = RigState(name=_text(name), registered_at=entry.occurred_at)
-        profile = _profile(record["profile"])
-        self.profiles[profile.owner, profile.table.name] = record["profile"]
-        return [profile, *self._town_created(entry)]
+            self.rigs[rig_id] = RigState(name=name, registered_at=entry.occurred_at)
+        profile = profile_told(record["profile"])
+        table, follows = profile.table, record["overrideSet"]
+        if (profile.owner, table.name, table.version) != (self.chain, follows["profile"], 1):
+            raise ValueError("the profile that came with it is not the first of the town's own, or not the town's")
+        self.profiles[profile.owner, table.name] = record["profile"]
+        return [profile, self._made(entry, record)]
+
+    def _made(self, entry: Entry, record: CreatedRecord) -> SetTold:
+        self.name, self.created_at = record["name"], entry.occurred_at
+        return self._next_set(entry, record["overrideSet"], OverrideSetCause.TOWN_CREATED)
 
     def _set_published(self, entry: Entry) -> Sequence[Told]:
-        _expect(entry, self._set)
-        return [self._next_set(entry, _after(entry), _CAUSES[entry.change.action])]
+        after, cause = shaped(entry.change.after, NextSetRecord), _CAUSES[entry.change.action]
+        renewed, revert_of = frozenset(map(RuleKey.read, after.get("renewed", ()))), after.get("revertOf")
+        if self._first > 1 and self._set is None:
+            self._set, self.version = set_record(entry.change.before), entry.change.version_before or 0
+        if self._set is not None and not renewed and after["contentHash"] == self._set["contentHash"]:
+            raise ValueError("it changed nothing")
+        if (revert_of is not None) != (cause is OverrideSetCause.REVERTED):
+            raise ValueError("a version is brought back by a revert, and only by one")
+        if revert_of is not None and not 1 <= revert_of <= self.version:
+            raise ValueError(f"there was no version {revert_of} to bring back")
+        return [self._next_set(entry, after, cause, renewed=renewed, revert_of=revert_of)]
 
-    def _next_set(self, entry: Entry, after: Record, cause: OverrideSetCause) -> SetTold:
+    def _next_set(
+        self,
+        entry: Entry,
+        after: SetRecord,
+        cause: OverrideSetCause,
+        *,
+        renewed: frozenset[RuleKey] = frozenset(),
+        revert_of: int | None = None,
+    ) -> SetTold:
         change = entry.change
-        if self._set is not _UNKNOWN and (change.version_before or 0) != self.version:
-            raise ValueError(f"the version before was {self.version}, not {change.version_before}")
-        if change.version_after is None or change.version_after != (change.version_before or 0) + 1:
-            raise ValueError("its version is not the next")
-        record = {name: after[name] for name in ("profile", "profileVersion", "honorBeadModels", "overrides")}
-        content_hash = hashlib.sha256(canonical_bytes(record)).hexdigest()
-        if after["contentHash"] != content_hash:
-            raise ValueError("its content does not give its content hash")
-        self.version = change.version_after
-        self._set = {**record, "contentHash": content_hash}
+        self._follows(change.before, self._set)
+        before = None if self._set is None else self.version
+        if (change.version_before, change.version_after) != (before, self.version + 1):
+            raise ValueError(f"its versions are not {self.version} and the next")
+        self._set = set_record({name: value for name, value in after.items() if name in SetRecord.__annotations__})
+        self.version += 1
         return SetTold(
             version=self.version,
-            profile=_text(record["profile"]),
-            profile_version=record["profileVersion"],
-            honor_bead_models=record["honorBeadModels"],
-            rules=_rules(record["overrides"]),
-            renewed=frozenset(map(RuleKey.read, after.get("renewed", ()))),
-            content_hash=content_hash,
+            profile=self._set["profile"],
+            profile_version=self._set["profileVersion"],
+            honor_bead_models=self._set["honorBeadModels"],
+            rules=rules_of(self._set["overrides"]),
+            renewed=renewed,
+            content_hash=self._set["contentHash"],
             cause=cause,
-            revert_of=after["revertOf"] if cause is OverrideSetCause.REVERTED else None,
+            revert_of=revert_of,
         )
 
     def _mayor_observed(self, entry: Entry) -> Sequence[Told]:
-        _expect(entry, self._observed)
-        after = _after(entry)
-        if after == self._observed:
+        before, after = entry.change.before, shaped(entry.change.after, PairRecord)
+        self._follows(before, self._observed)
+        if same(before, after):
             raise ValueError("it was observed already")
         self._observed = after
         self.observations += 1
@@ -189,116 +195,113 @@ class Replay:
         return [ObservationTold(sequence=self.observations, pair=pair)]
 
     def _rig_registered(self, entry: Entry) -> Sequence[Told]:
-        rig_id, name = entry.change.target_id, _text(_after(entry)["name"])
-        known = self.rigs.get(rig_id)
-        if self._whole or known is not None:
-            _expect(entry, None if known is None else {"name": known.name, "removed": True})
-            if known is not None and known.removed_at is None:
-                raise ValueError("the rig is there already")
-        first = entry.occurred_at if known is None else known.registered_at
-        self.rigs[rig_id] = RigState(name=name, registered_at=first)
+        before, after = entry.change.before, shaped(entry.change.after, RigRecord)
+        if after["removed"] or (before is not None and not shaped(before, RigRecord)["removed"]):
+            raise ValueError("only a rig that is not there can be registered")
+        self._rig_becomes(entry, after)
         return []
 
     def _rig_removed(self, entry: Entry) -> Sequence[Told]:
-        rig_id = entry.change.target_id
-        known = self.rigs.get(rig_id)
-        if known is None and not self._whole:
-            return []
-        if known is None or known.removed_at is not None:
-            raise ValueError("there is no such rig to remove")
-        _expect(entry, {"name": known.name, "removed": False})
-        known.removed_at = entry.occurred_at
+        before, after = shaped(entry.change.before, RigRecord), shaped(entry.change.after, RigRecord)
+        if before["removed"] or not same(after, {**before, "removed": True}):
+            raise ValueError("only a rig that is there can be removed")
+        self._rig_becomes(entry, after)
         return []
 
+    def _rig_becomes(self, entry: Entry, after: RigRecord) -> None:
+        rig_id, at = entry.change.target_id, entry.occurred_at
+        known = self.rigs.get(rig_id)
+        self._follows(entry.change.before, None if known is None else known.record())
+        self.rigs[rig_id] = RigState(
+            name=after["name"],
+            registered_at=at if known is None else known.registered_at,
+            removed_at=at if after["removed"] else None,
+        )
+
     def _beads_synced(self, entry: Entry) -> Sequence[Told]:
-        before, after = entry.change.before, _after(entry)
-        if before is None or before.keys() != after.keys():
-            raise ValueError("before and after tell of different beads")
-        told = []
-        for bead_id, record in after.items():
-            was: Any = before[bead_id]
-            if was == record:
-                raise ValueError(f"the bead {bead_id} did not change")
-            revised = was is None or {**was, "title": record["title"]} != record
-            told.append(BeadTold(bead_id=bead_id, record=record, revised=revised))
-        return told
+        before = shaped(entry.change.before, dict[str, BeadRecord | None])
+        after = shaped(entry.change.after, dict[str, BeadRecord])
+        return [bead_told(bead_id, was, record) for bead_id, was, record in _changes(before, after)]
 
     # ------------------------------------------------------------ the central chain
 
     def _profile_published(self, entry: Entry) -> Sequence[Told]:
-        record = _after(entry)
-        told = _profile(record)
+        change = entry.change
+        record = shaped(change.after, ProfileRecord)
+        before = None if change.before is None else shaped(change.before, ProfileRecord)
+        told, was = profile_told(record), None if before is None else profile_told(before)
         key = (told.owner, told.table.name)
         known = self.profiles.get(key)
-        if self._whole or known is not None:
-            before = entry.change.before
-            own_first = known is None and told.owner != CENTRAL_CHAIN  # an import told of what came before
-            if own_first and before is not None:
-                known = before
-            _expect(entry, known)
-            if told.table.version != (0 if known is None else known["version"]) + 1:
-                raise ValueError("its version is not the next")
-        if (entry.change.version_before, entry.change.version_after) != (told.table.version - 1, told.table.version):
+        if known is None and told.owner != CENTRAL_CHAIN:
+            known = before  # what came with an import is told of by the town's own chain
+        self._follows(before, known)
+        if was is not None and (was.owner, was.table.name) != key:
+            raise ValueError("what it says stood before is another profile")
+        owner, name = key
+        if change.target_id != (name if owner == CENTRAL_CHAIN else f"{owner}/{name}"):
+            raise ValueError("its target is another profile")
+        version = told.table.version
+        if (change.version_before, change.version_after) != (version - 1, version):
             raise ValueError("its versions are not those of the profile")
+        if version != (0 if was is None else was.table.version) + 1:
+            raise ValueError("its version is not the next")
         self.profiles[key] = record
         return [told]
 
     def _models_registered(self, entry: Entry) -> Sequence[Told]:
-        before, after = entry.change.before, _after(entry)
-        if before is None or before.keys() != after.keys():
-            raise ValueError("before and after tell of different models")
-        for model_id, record in after.items():
-            self._model_becomes(model_id, before[model_id], record, deprecated_at=None)
+        before = shaped(entry.change.before, dict[str, ModelRecord | None])
+        after = shaped(entry.change.after, dict[str, ModelRecord])
+        for model_id, was, record in _changes(before, after):
+            self._model_becomes(model_id, was, record, deprecated_at=None)
         return []
 
     def _model_deprecated(self, entry: Entry) -> Sequence[Told]:
         model_id = entry.change.target_id
+        before, after = shaped(entry.change.before, ModelRecord), shaped(entry.change.after, ModelRecord)
+        if same(before, after):
+            raise ValueError("it was deprecated already")
         known = self.models.get(model_id)
         at = entry.occurred_at if known is None or known.deprecated_at is None else known.deprecated_at
-        self._model_becomes(model_id, entry.change.before, _after(entry), deprecated_at=at)
+        self._model_becomes(model_id, before, after, deprecated_at=at)
         return []
 
-    def _model_becomes(self, model_id: str, before: Any, after: Record, *, deprecated_at: datetime | None) -> None:
+    def _actor_forgotten(self, entry: Entry) -> Sequence[Told]:
+        change = entry.change
+        if not (same(change.before, {"forgotten": False}) and same(change.after, {"forgotten": True})):
+            raise ValueError("it does not tell that someone is forgotten")
+        if change.target_id in self._forgotten:
+            raise ValueError("someone can be forgotten only once")
+        self._forgotten.add(change.target_id)
+        return []
+
+    def _model_becomes(
+        self, model_id: str, before: ModelRecord | None, after: ModelRecord, *, deprecated_at: datetime | None
+    ) -> None:
         known = self.models.get(model_id)
-        if (self._whole or known is not None) and before != (None if known is None else known.record):
-            raise ValueError(f"the model {model_id} was not {before}")
-        if after["deprecated"] is not (deprecated_at is not None):
-            raise ValueError(f"the model {model_id} can't have become {after}")
+        self._follows(before, None if known is None else known.record)
+        if after["deprecated"] is not (deprecated_at is not None) or (after["replacedBy"] and deprecated_at is None):
+            raise ValueError(f"the model {model_id!r} says the contrary")
         self.models[model_id] = ModelState(record=after, deprecated_at=deprecated_at)
 
 
-_BEGINNINGS: Final = (AuditAction.TOWN_CREATED, AuditAction.TOWN_IMPORTED)
+def _target_id(entry: Entry) -> str:
+    """The id of the entry's target, as far as it follows from the rest of the entry."""
+    match entry.change.target_type:
+        case TargetType.TOWN | TargetType.BEADS | TargetType.MAYOR:
+            return entry.chain
+        case TargetType.OVERRIDE_SET:
+            return str(entry.change.version_after)
+        case TargetType.MODELS:
+            return "catalogue"
+        case _:
+            return entry.change.target_id
 
 
-def _after(entry: Entry) -> Record:
-    if entry.change.after is None:
-        raise ValueError("it does not tell what stood after it")
-    return entry.change.after
-
-
-def _expect(entry: Entry, before: Record | None) -> None:
-    if before is not _UNKNOWN and entry.change.before != before:
-        raise ValueError("what it says stood before is not what the entries before it left")
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value
-
-
-def _rules(models_by_key: Mapping[str, str]) -> tuple[Rule, ...]:
-    return tuple(Rule(key=RuleKey.read(spelling), model=model) for spelling, model in models_by_key.items())
-
-
-def _profile(record: Record) -> ProfileTold:
-    table = ProfileTable(
-        name=record["name"],
-        version=record["version"],
-        small_model=record["smallModel"],
-        rules=_rules(record["rules"]),
-    )
-    if table.content_hash != record["contentHash"]:
-        raise ValueError("its content does not give its content hash")
-    owner = CENTRAL_CHAIN if record["townId"] is None else _text(record["townId"])
-    return ProfileTold(owner=owner, title=_text(record["title"]), table=table)
+def _changes(before: Mapping[str, T | None], after: Mapping[str, T]) -> Iterator[tuple[str, T | None, T]]:
+    """What each of several things was and is."""
+    if not after or before.keys() != after.keys():
+        raise ValueError("before and after tell of different things, or of nothing")
+    for name, record in after.items():
+        if same(before[name], record):
+            raise ValueError(f"{name!r} did not change")
+        yield name, before[name], record

@@ -5,6 +5,7 @@ It believes nothing but bytes and hashes. What entries say of each other's conte
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from models.domain.audit import GENESIS, Entry, entry_hash, read_entry
@@ -81,67 +82,80 @@ class ChainCheck:
 
     def __init__(self, chain: str, *, expected: Head | None = None, whole: bool = True) -> None:
         self.chain = chain
-        self.head = Head()
         self.entries = 0
+        self._place = Head()  # of the entry that the next one has to follow
         self._expected = expected
-        self._expected_seen = expected is not None and expected == self.head
-        self._whole = whole
-        self._last: Entry | None = None
+        self._expected_seen = expected == Head()  # which every chain has
+        self._is_placed = whole  # whether it is known which entry comes next
+        self._last: datetime | None = None
+
+    @property
+    def head(self) -> Head:
+        """The last entry that was found good."""
+        return self._place if self.entries else Head()
+
+    @property
+    def next_sequence(self) -> int:
+        return self._place.sequence + 1
 
     def follow(self, canonical: bytes, stored_hash: str) -> Entry:
         """The next entry, once it is sure that it follows. Raises `ChainBrokenError`."""
         entry = self._read(canonical)
-        if entry.chain != self.chain:
-            raise self._broken(FaultCode.TRANSPLANTED, f"the entry belongs to the chain {entry.chain}")
-        self._check_place(entry)
+        if not self._is_placed and entry.sequence > 1:
+            self._place = Head(sequence=entry.sequence - 1, hash=entry.previous_hash)
+        self._is_placed = True
         if entry_hash(entry.previous_hash, canonical) != stored_hash:
-            raise self._broken(FaultCode.CHANGED, "the entry's bytes do not give its hash")
-        if self._last is not None and entry.occurred_at <= self._last.occurred_at:
-            raise self._broken(FaultCode.OUT_OF_TIME, "the entry is no later than the one before")
-        if self._expected is not None and self._expected.sequence == entry.sequence:
-            if self._expected.hash != stored_hash:
-                message = f"the expected head has the hash {self._expected.hash}, the entry {stored_hash}"
-                raise self._broken(FaultCode.HEAD_DIFFERS, message)
-            self._expected_seen = True
-        self.head = Head(sequence=entry.sequence, hash=stored_hash)
+            raise self.broken(FaultCode.CHANGED, "the entry's bytes do not give its hash")
+        if entry.chain != self.chain:
+            raise self.broken(FaultCode.TRANSPLANTED, f"the entry belongs to the chain {entry.chain!r}")
+        self._check_place(entry)
+        self._check_expected(stored_hash)
+        self._place = Head(sequence=entry.sequence, hash=stored_hash)
         self.entries += 1
-        self._last = entry
+        self._last = entry.occurred_at
         return entry
 
     def finish(self) -> None:
         """To be called after the last entry. Raises `ChainBrokenError` where the expected head did not come."""
-        expected = self._expected
+        expected, last = self._expected, self._place.sequence
         if expected is None or self._expected_seen:
             return
-        if expected.sequence > self.head.sequence:
-            message = f"the chain ends at {self.head.sequence}, before the expected head {expected.sequence}"
-            raise self._broken(FaultCode.TAIL_CUT, message)
+        if expected.sequence > last:
+            message = f"the chain ends at {last}, before the expected head {expected.sequence}"
+            raise self.broken(FaultCode.TAIL_CUT, message)
         message = f"the expected head {expected.sequence} lies before the first entry, or is none"
         raise ChainBrokenError(FaultCode.HEAD_DIFFERS, expected.sequence, message)
 
-    @property
-    def next_sequence(self) -> int:
-        return self.head.sequence + 1
+    def broken(self, code: FaultCode, message: str) -> ChainBrokenError:
+        """A fault at the place of the next entry, which in a part is not known before its first."""
+        return ChainBrokenError(code, self.next_sequence if self._is_placed else None, message)
 
     def _read(self, canonical: bytes) -> Entry:
         try:
             return read_entry(canonical)
         except ValueError as error:
-            raise self._broken(FaultCode.UNREADABLE, f"the bytes are no entry: {error}") from error
+            raise self.broken(FaultCode.UNREADABLE, f"the bytes are no entry: {error}") from error
 
     def _check_place(self, entry: Entry) -> None:
-        if self._last is None and not self._whole:
-            self.head = Head(sequence=entry.sequence - 1, hash=entry.previous_hash)
-        if entry.sequence > self.next_sequence:
-            raise self._broken(FaultCode.GAP, f"the entry is missing; the next one there is {entry.sequence}")
-        if entry.sequence < self.next_sequence:
-            message = f"the chain has another entry {entry.sequence} after {self.head.sequence}"
+        place = self._place
+        if entry.sequence > place.sequence + 1:
+            raise self.broken(FaultCode.GAP, f"the entry is missing; the next one there is {entry.sequence}")
+        if entry.sequence <= place.sequence:
+            message = f"the chain has another entry {entry.sequence} after {place.sequence}"
             raise ChainBrokenError(FaultCode.FORK, entry.sequence, message)
-        if entry.previous_hash != self.head.hash:
-            raise self._broken(FaultCode.BROKEN_LINK, "the entry does not name the hash of the one before")
+        if entry.previous_hash != place.hash:
+            raise self.broken(FaultCode.BROKEN_LINK, "the entry does not name the hash of the one before")
+        if self._last is not None and entry.occurred_at <= self._last:
+            raise self.broken(FaultCode.OUT_OF_TIME, "the entry is no later than the one before")
 
-    def _broken(self, code: FaultCode, message: str) -> ChainBrokenError:
-        return ChainBrokenError(code, self.next_sequence, message)
+    def _check_expected(self, stored_hash: str) -> None:
+        expected = self._expected
+        if expected is None or expected.sequence != self.next_sequence:
+            return
+        if expected.hash != stored_hash:
+            message = f"the expected head has the hash {expected.hash}, the entry {stored_hash}"
+            raise self.broken(FaultCode.HEAD_DIFFERS, message)
+        self._expected_seen = True
 
 
 def verify_chain(

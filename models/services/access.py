@@ -5,9 +5,13 @@ A name stands in one place, its row among the actors, so that it can be taken aw
 
 from typing import Final
 
-from models.domain.vocabulary import Actor
-from models.services.history import Caller
+from models.domain.audit import AuditAction, Change, TargetType
+from models.domain.errors import InvalidInput, NoChange, NotFound, Refused
+from models.domain.vocabulary import Actor, is_storable
+from models.services.heads import lock_central
+from models.services.history import Caller, record
 from models.store.access import ActorRow
+from models.store.erasure import drop_erased
 from models.store.queries import history
 from models.store.unit import Store, WriteUnit
 from models.store.upsert import insert_unless_there
@@ -16,6 +20,7 @@ INSTALLER: Final = "townclerk"
 COMMAND_LINE: Final = "cli"
 DEVELOPER: Final = "dev"
 BUILT_IN: Final = {INSTALLER: "Townclerk", COMMAND_LINE: "Command line", DEVELOPER: "dev"}  # names by id
+_PATH: Final = ("actorId",)
 _BY_NAME: Final = {name: actor_id for actor_id, name in BUILT_IN.items()}
 
 
@@ -45,3 +50,41 @@ async def actor_named(store: Store, name: str) -> str:
     while known is None:  # anew only where whoever was quicker has been forgotten since
         known = await store.write(work)
     return known
+
+
+async def forget_actor(store: Store, caller: Caller, actor_id: str) -> bool:
+    """Erase a person's name. The record keeps the id and all that was done under it, and tells of the erasure.
+
+    Gives whether the database has dropped the bytes of the name already; asked again, it tries that again. Raises
+    `Refused`: `NOT_FOUND`, `NO_CHANGE`, `INVALID_INPUT` for an actor that is no person or whose very id is the name.
+    """
+    if actor_id in BUILT_IN:
+        raise Refused(InvalidInput(path=_PATH, expected="the id of a person; this one is Townclerk's own"))
+
+    async def work(unit: WriteUnit) -> bool:
+        head = await lock_central(unit)
+        row = await unit.session.get(ActorRow, actor_id) if is_storable(actor_id) else None
+        if row is None:
+            raise Refused(NotFound(kind="actor", name=actor_id, path=_PATH))
+        if row.forgotten_at is not None:
+            return False
+        if row.display_name in {None, actor_id}:
+            expected = "an opaque id; this one is the name itself, which entries hold for good"
+            raise Refused(InvalidInput(path=_PATH, expected=expected))
+        row.display_name, row.forgotten_at = None, head.instant
+        await unit.session.flush()
+        change = Change(
+            action=AuditAction.ACTOR_FORGOTTEN,
+            target_type=TargetType.ACTOR,
+            target_id=actor_id,
+            before={"forgotten": False},
+            after={"forgotten": True},
+        )
+        await record(unit, head, caller, change)
+        return True
+
+    erased = await store.write(work)
+    dropped = await drop_erased(store.database, ActorRow.__tablename__)
+    if not erased:
+        raise Refused(NoChange(subject=f"The record of {actor_id}", path=_PATH))
+    return dropped

@@ -8,7 +8,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.domain.audit import Entry
 from models.domain.overrides import Choice, OverrideSet, first_set, next_set
 from models.domain.profiles import ProfileTable
-from models.domain.replay import BeadTold, ObservationTold, ProfileTold, Replay, SetTold
+from models.domain.replay import Replay
+from models.domain.told import BeadTold, ObservationTold, ProfileTold, SetTold
 from models.domain.vocabulary import BeadStatus, BeadType, Role, effective_role
 from models.services.profiles import profile_owner
 from models.store import mapping

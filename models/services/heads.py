@@ -1,15 +1,18 @@
 """Locking a chain before writing to it. Whoever needs several locks the towns' first, by id, then the central one."""
 
+from collections.abc import Iterable
+from datetime import datetime
+
 from models.domain.audit import CENTRAL_CHAIN
 from models.domain.errors import NotFound, Refused, VersionConflict
 from models.domain.vocabulary import is_id
-from models.store.heads import Head, lock_head
-from models.store.unit import WriteUnit
+from models.store.heads import Head, await_turn, lock_head
+from models.store.unit import Store, WriteUnit
 
 
 async def lock_town(unit: WriteUnit, town_id: str, *, expected: int | None = None) -> Head:
     """Lock a town for a write. Raises `Refused`: `NOT_FOUND`, `VERSION_CONFLICT` where `expected` is not in force."""
-    head = await lock_head(unit.session, town_id, now=unit.store.clock()) if is_id(town_id) else None
+    head = await lock_head(unit.session, town_id, clock=unit.store.clock) if is_id(town_id) else None
     if head is None or head.version == 0:
         raise Refused(NotFound(kind="town", name=town_id, path=("townId",)))
     if expected is not None and head.version != expected:
@@ -19,7 +22,21 @@ async def lock_town(unit: WriteUnit, town_id: str, *, expected: int | None = Non
 
 async def lock_central(unit: WriteUnit) -> Head:
     """Lock the chain of what is central: profiles and models. It exists since the database was seeded."""
-    head = await lock_head(unit.session, CENTRAL_CHAIN, now=unit.store.clock())
+    head = await lock_head(unit.session, CENTRAL_CHAIN, clock=unit.store.clock)
     if head is None:
         raise LookupError("the database is not seeded: run townclerk migrate")
     return head
+
+
+async def settle(store: Store, town_ids: Iterable[str]) -> datetime:
+    """Wait for the writes that are under way to towns; gives the instant before which nothing of them moves any more.
+
+    Writes that begin later take that instant or a later one, as long as all processes go by one clock. Raises
+    `StorageUnavailableError`.
+    """
+
+    async def work(unit: WriteUnit) -> datetime:
+        await await_turn(unit.session, town_ids)
+        return store.clock()
+
+    return await store.write(work)

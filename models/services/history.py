@@ -25,7 +25,7 @@ class Caller:
 
 
 async def record(unit: WriteUnit, head: Head, caller: Caller, change: Change) -> None:
-    """Write the entry for `change`, then store the head it was made under."""
+    """Write the entry for `change`, store the head it was made under, and have feeds woken up after the commit."""
     from_sequence = head.audit_sequence
     entry = Entry(
         chain=head.chain,
@@ -59,3 +59,4 @@ async def record(unit: WriteUnit, head: Head, caller: Caller, change: Change) ->
         named = ActorRow(actor_id=caller.actor.actor_id, display_name=caller.display_name)
         await insert_unless_there(unit.session, named)  # a row without a name stays so: the name was erased
     await move_head(unit.session, head, from_sequence=from_sequence)
+    await unit.announce(head.chain)

@@ -9,7 +9,7 @@ from models.services.catalogue import ModelDraft, add_models
 from models.services.heads import lock_central
 from models.services.history import record
 from models.services.profiles import insert_profile_version, profile_record
-from models.store.heads import insert_head, lock_head, new_head
+from models.store.heads import begin_chain, lock_head
 from models.store.policies import ProfileRow
 from models.store.unit import Store, WriteUnit
 
@@ -20,10 +20,9 @@ async def seed(store: Store) -> None:
     """Fill the central chain of a database that has none; does nothing elsewhere."""
 
     async def work(unit: WriteUnit) -> None:
-        if await lock_head(unit.session, CENTRAL_CHAIN, now=store.clock()) is not None:
+        if await lock_head(unit.session, CENTRAL_CHAIN, clock=store.clock) is not None:
             return
-        await insert_head(unit.session, new_head(CENTRAL_CHAIN, now=store.clock()))
-        head = await lock_central(unit)
+        head = await begin_chain(unit.session, CENTRAL_CHAIN, clock=store.clock)
         models = [ModelDraft(model_id=model_id, display_name=name) for model_id, name in SHIPPED_MODELS.items()]
         await add_models(unit, head, _CALLER, models)
         for shipped in SHIPPED_PROFILES:

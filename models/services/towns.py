@@ -25,7 +25,7 @@ from models.services.history import Caller, record
 from models.services.idempotency import Attempt, Outcome, once
 from models.services.profiles import insert_profile_version, latest_profile, profile_record
 from models.services.publishing import Installation, insert_set, set_record
-from models.store.heads import Head, insert_head, new_head
+from models.store.heads import Head, begin_chain
 from models.store.policies import ProfileRow
 from models.store.queries import policies, towns
 from models.store.towns import RigRow, TownRow
@@ -199,12 +199,11 @@ async def remove_rig(store: Store, caller: Caller, town_id: str, rig_id: str) ->
 async def _insert_town(unit: WriteUnit, new: NewTown) -> Head:
     if await towns.towns(unit.session, [new.town_id]):
         raise Refused(AlreadyExists(kind="town", name=new.town_id, path=("townId",)))
-    head = new_head(new.town_id, now=unit.store.clock())
+    head = await begin_chain(unit.session, new.town_id, clock=unit.store.clock)
     unit.session.add(
         TownRow(town_id=new.town_id, name=new.name, search_name=new.name.casefold(), created_at=head.instant)
     )
     await unit.session.flush()
-    await insert_head(unit.session, head)
     return head
 
 

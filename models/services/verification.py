@@ -12,7 +12,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.audit import CENTRAL_CHAIN, Entry
 from models.domain.errors import NotFound, Refused
-from models.domain.replay import BeadTold, ObservationTold, ProfileTold, Replay, SetTold
+from models.domain.replay import Replay
+from models.domain.told import BeadTold, ObservationTold, ProfileTold, SetTold
 from models.domain.verification import ChainBrokenError, ChainCheck, Fault, FaultCode, Head, Verification
 from models.services import expectation
 from models.services.expectation import ProfileShelf, SetHistory

@@ -20,6 +20,8 @@ _SQLITE_PRAGMAS: Final = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA busy_timeout=5000",
 )
+# Always, not only to erase: rows that were moved as pages filled up leave copies of themselves behind without it.
+_OVERWRITE_DELETED: Final = "PRAGMA secure_delete=ON"
 # libpq's spelling of a parameter that users put into URLs -> asyncpg's
 _POSTGRESQL_PARAMETERS: Final = {"sslmode": "ssl", "connect_timeout": "timeout", "host": "host", "port": "port"}
 
@@ -88,7 +90,7 @@ def _open_sqlite(url: URL, pool_size: int) -> Database:
     # One writer a process: waiting for its turn in the pool is fair and silent, waiting for SQLite's lock is neither.
     writer = create_async_engine(url, pool_size=1, max_overflow=0)
     _prepare(reader, begin="BEGIN", pragmas=(*_SQLITE_PRAGMAS, "PRAGMA query_only=ON"))
-    _prepare(writer, begin="BEGIN IMMEDIATE", pragmas=_SQLITE_PRAGMAS)
+    _prepare(writer, begin="BEGIN IMMEDIATE", pragmas=(*_SQLITE_PRAGMAS, _OVERWRITE_DELETED))
     return Database(url=url, reader=reader, writer=writer)
 
 

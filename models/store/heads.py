@@ -1,5 +1,6 @@
 """Heads: the row that a chain's writers take turns on, and that hands out versions, sequences and instants."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.audit import GENESIS
 from models.store.towns import HeadRow
+from models.store.unit import Clock
 
 _TICK: Final = timedelta(microseconds=1)
 
@@ -44,10 +46,22 @@ def new_head(chain: str, *, now: datetime) -> Head:
     )
 
 
-async def lock_head(session: AsyncSession, chain: str, *, now: datetime) -> Head | None:
+async def begin_chain(session: AsyncSession, chain: str, *, clock: Clock) -> Head:
+    """Insert the head of a chain that begins with the write under way, which holds its lock from then on.
+
+    As with `lock_head`, the instant is from after that. Nobody sees the one that is inserted: `move_head` replaces it.
+    """
+    head = new_head(chain, now=clock())
+    await session.exec(insert(HeadRow).values(chain=chain, **_values(head)))
+    head.instant = clock()
+    return head
+
+
+async def lock_head(session: AsyncSession, chain: str, *, clock: Clock) -> Head | None:
     """Lock a chain's head until the transaction ends; None where there is no such chain.
 
-    The write gets the instant max(`now`, last + 1 microsecond): strictly increasing, also when a clock is set back.
+    The write gets the instant max(now, last + 1 microsecond): strictly increasing, also when a clock is set back. Now
+    is when the lock was had, however long that took: an instant that is past has no write still to come.
     """
     query = select(HeadRow).where(HeadRow.chain == chain).with_for_update().execution_options(populate_existing=True)
     row = (await session.exec(query)).one_or_none()
@@ -56,7 +70,7 @@ async def lock_head(session: AsyncSession, chain: str, *, now: datetime) -> Head
     return Head(
         chain=row.chain,
         version=row.version,
-        instant=max(now, row.instant + _TICK),
+        instant=max(clock(), row.instant + _TICK),
         audit_sequence=row.audit_sequence,
         audit_hash=row.audit_hash,
         signal_sequence=row.signal_sequence,
@@ -64,8 +78,11 @@ async def lock_head(session: AsyncSession, chain: str, *, now: datetime) -> Head
     )
 
 
-async def insert_head(session: AsyncSession, head: Head) -> None:
-    await session.exec(insert(HeadRow).values(chain=head.chain, **_values(head)))
+async def await_turn(session: AsyncSession, chains: Iterable[str]) -> None:
+    """Wait until the writes that are under way to chains have ended, and let none begin until the transaction ends."""
+    # in the order in which writers lock; SQLite has waited when the transaction began
+    query = select(HeadRow.chain).where(col(HeadRow.chain).in_(list(chains))).order_by(col(HeadRow.chain))
+    await session.exec(query.with_for_update(read=True))
 
 
 async def move_head(session: AsyncSession, head: Head, *, from_sequence: int) -> None:

@@ -15,10 +15,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.store.engine import Database
 from models.store.tables import TableCache
+from models.store.wake import notify
 
 T = TypeVar("T")
 Clock = Callable[[], datetime]
 NewId = Callable[[], str]
+AfterCommit = Callable[[frozenset[str]], None]
 Session = AsyncSession
 
 _ATTEMPTS: Final = 5
@@ -54,16 +56,34 @@ class WriteUnit:
 
     session: AsyncSession
     store: "Store"
+    _moved: set[str] = field(default_factory=set, init=False)
+
+    async def announce(self, chain: str) -> None:
+        """Wake up whoever waits for `chain` to move, in any process, after the commit and only then."""
+        if chain in self._moved:
+            return
+        self._moved.add(chain)
+        if not self.store.database.is_sqlite:
+            await notify(self.session, chain)
+
+    def committed(self) -> None:
+        """Tell this process what was announced."""
+        for hook in self.store.after_commit:
+            hook(frozenset(self._moved))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """A database, the clock and the new ids that writes are stamped by, and the compiled tables read from it."""
+    """A database, the clock and the new ids that writes are stamped by, and the compiled tables read from it.
+
+    `after_commit` are told of the chains that each write of this process has moved. They must neither wait nor raise.
+    """
 
     database: Database
     clock: Clock = system_clock
     new_id: NewId = random_id
     tables: TableCache = field(default_factory=TableCache)
+    after_commit: list[AfterCommit] = field(default_factory=list)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
@@ -99,9 +119,11 @@ class Store:
 
     async def _write_once(self, work: Callable[[WriteUnit], Awaitable[T]]) -> T:
         async with AsyncSession(self.database.writer, expire_on_commit=False) as session:
-            result = await work(WriteUnit(session=session, store=self))
+            unit = WriteUnit(session=session, store=self)
+            result = await work(unit)
             await session.commit()
-            return result
+        unit.committed()
+        return result
 
     async def dispose(self) -> None:
         await self.database.dispose()

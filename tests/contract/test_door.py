@@ -114,7 +114,6 @@ BAD_DOCUMENTS = {
     "no fields": ("{ labels }", ["GRAPHQL_VALIDATION_FAILED"]),
     "an argument missing": ("{ town { name } }", ["GRAPHQL_VALIDATION_FAILED"]),
     "fragments in a circle": ("{ ...A } fragment A on Query { ...A }", ["GRAPHQL_VALIDATION_FAILED"]),
-    "a subscription": ("subscription { anything }", ["GRAPHQL_VALIDATION_FAILED"]),
     "an ID that is a list": ("{ town(townId: [[]]) { name } }", ["INVALID_INPUT"]),
     "an integer of 5,000 digits": (
         '{ profile(name: "balanced") { version(number: ' + "9" * 5_000 + ") { version } } }",

@@ -1,5 +1,6 @@
 """Pages of audit entries out of a long history: the right ones, and found by an index whatever they are narrowed by."""
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,13 +9,14 @@ from itertools import islice
 from random import Random
 from typing import Any, Final
 
+import asyncpg
 import pytest
 
 from models.domain.audit import TARGET_TYPES, AuditAction, Change, instant_text
-from tests.bulk import TICK, Told, add_history, add_towns, analyze
+from tests.bulk import TICK, Told, add_entries, add_history, add_towns, analyze
 from tests.client import Api, Json, serving
 from tests.contract.recipes import RECIPES, send
-from tests.contract.test_statements import plan, watched
+from tests.contract.test_statements import Statement, plan, watched
 from tests.databases import Databases
 
 pytestmark = pytest.mark.xdist_group("entries_pages")  # its databases are made once
@@ -55,7 +57,7 @@ NARROWED: Final[dict[str, tuple[Json, str | None]]] = {
     "both": ({"since": "2026-01-01T00:00:04Z", "until": "2026-01-01T00:00:05Z"}, BY_INSTANT),
 }
 USED: Final = re.compile(r"(?:SEARCH audit_entries USING (?:COVERING )?INDEX|Scan (?:Backward )?using) (\w+)")
-READ_THROUGH: Final = re.compile(r"SCAN audit_entries|Seq Scan|Bitmap|->  Sort .*audit")
+READ_THROUGH: Final = re.compile(r"SCAN audit_entries|Seq Scan|Bitmap|Sort Key: audit_entries|Filter: .*(actor|action)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +125,18 @@ def history(backend: str, databases: Databases) -> History:
 
 
 @pytest.fixture(scope="module")
+def urls(history: History, backend: str, databases: Databases) -> dict[str, str]:
+    """Histories, by what their statistics have a database expect."""
+    made = {name: databases.fresh(backend) for name in ("monotonous", "not looked at")}
+    for name, url in made.items():
+        add_towns(url, [TOWN])
+        add_entries(url, TOWN, ENTRIES)
+        if backend == "postgresql" and name == "monotonous":
+            analyze(url)
+    return {"varied": history.url, **made}
+
+
+@pytest.fixture(scope="module")
 def townclerk(history: History) -> Iterator[Api]:
     with serving(history.url) as api:
         yield api
@@ -183,23 +197,49 @@ def test_pages__walked_to_the_end__are_all_that_meet_it(history: History, towncl
     assert (found, more) == (list(history.sequences(narrowed)), False)
 
 
+@pytest.mark.parametrize("spread", ["varied", "monotonous", "not looked at"])
 @pytest.mark.parametrize("name", NARROWED)
-def test_page__out_of_a_long_history__is_found_by_the_index_for_it(history: History, name: str) -> None:
+def test_page__out_of_a_long_history__is_found_by_the_index_for_it(
+    urls: dict[str, str], spread: str, name: str
+) -> None:
+    url = urls[spread]
     narrowed, index = NARROWED[name]
-    with watched(history.url) as townclerk:
+    with watched(url) as townclerk:
         cursor = townclerk.api.data(PAGE, filter=narrowed, first=3)["auditEntries"]["pageInfo"]["endCursor"]
         pages = [townclerk.statements(PAGE, filter=narrowed, first=50, after=after) for after in (None, cursor)]
     for statements in pages:
-        steps = [step for each in statements if "audit_entries" in each.text for step in plan(history.url, each)]
+        steps = plans(url, statements)
         used = {found[1] for step in steps if (found := USED.search(step))} - set(KEY)
         assert used == ({index} - {None}), steps
         assert [step for step in steps if READ_THROUGH.search(step)] == []
 
 
+def plans(url: str, statements: Sequence[Statement]) -> list[str]:
+    """How the database goes about the statements of a request that look at entries, a line a step."""
+    if url.startswith("sqlite"):
+        return [step for each in statements if "audit_entries" in each.text for step in plan(url, each)]
+
+    async def explain() -> list[str]:
+        connection = await asyncpg.connect(url)
+        steps = []
+        try:
+            async with connection.transaction():
+                for each in statements:
+                    if "audit_entries" in each.text:
+                        steps += await connection.fetch(f"EXPLAIN {each.text}", *each.parameters)
+                    else:
+                        await connection.fetch(each.text, *each.parameters)  # among them how to plan
+        finally:
+            await connection.close()
+        return [row[0] for row in steps]
+
+    return asyncio.run(explain())
+
+
 def test_page__of_any_filter__takes_a_few_statements(history: History) -> None:
     with watched(history.url) as townclerk:
         taken = {name: len(townclerk.statements(PAGE, filter=it, first=50)) for name, (it, _) in NARROWED.items()}
-    assert max(taken.values()) <= 4, taken
+    assert max(taken.values()) <= 6, taken
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=str)

@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from threading import Condition
 from typing import Final, cast
 
 import httpx2
@@ -68,6 +69,11 @@ class Server:
     _process: ForkServerProcess
     _out: Future[str]
     _err: Future[str]
+    _heard: "Heard"
+
+    def until_logged(self, *words: str) -> None:
+        """Wait until a line of its log holds all `words`."""
+        self._heard.until(lambda line: all(word in line for word in words))
 
     def stop(self) -> int:
         """Ask it to end (SIGTERM); gives its exit code."""
@@ -91,45 +97,75 @@ class Server:
 
 
 @contextmanager
-def serving_process(url: str) -> Iterator[Server]:
+def serving_process(url: str, **settings: float) -> Iterator[Server]:
     """`townclerk serve --dev` on a port that is free; it is killed in the end unless it has ended by then."""
-    address: Future[str] = Future()
+    heard = Heard()
+    environment = {f"TOWNCLERK_{name.upper()}": str(value) for name, value in settings.items()}
     with ExitStack() as stack:
-        process, out, err = stack.enter_context(_started(url, ("serve", "--dev", "--port", "0"), address))
+        process, out, err = stack.enter_context(_started(url, ("serve", "--dev", "--port", "0"), heard, environment))
         stack.callback(process.join)
         stack.callback(process.kill)
-        http = httpx2.Client(base_url=address.result(SECONDS), timeout=SECONDS, trust_env=False)
+        ready = _READY.search(heard.until(lambda line: _READY.search(line) is not None))
+        assert ready is not None
+        http = httpx2.Client(base_url=ready[1], timeout=SECONDS, trust_env=False)
         api = Api(cast("TestClient", stack.enter_context(http)), url)  # both post the same way
-        yield Server(api=api, _process=process, _out=out, _err=err)
+        yield Server(api=api, _process=process, _out=out, _err=err, _heard=heard)
+
+
+class Heard:
+    """The lines that a process has written to standard error so far."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._more = Condition()
+        self._ended = False
+
+    def hear(self, line: str | None) -> None:
+        """One more line; None where there are no more."""
+        with self._more:
+            if line is None:
+                self._ended = True
+            else:
+                self._lines.append(line)
+            self._more.notify_all()
+
+    def until(self, wanted: Callable[[str], bool]) -> str:
+        """The first line that is `wanted`, waited for."""
+        with self._more:
+            self._more.wait_for(lambda: self._ended or any(map(wanted, self._lines)), SECONDS)
+            found = next(filter(wanted, self._lines), None)
+        assert found is not None, "it did not say so: " + "".join(self._lines)
+        return found
 
 
 @contextmanager
 def _started(
-    url: str, arguments: tuple[str, ...], address: Future[str] | None = None
+    url: str, arguments: tuple[str, ...], heard: Heard | None = None, environment: Mapping[str, str] | None = None
 ) -> Iterator[tuple[ForkServerProcess, Future[str], Future[str]]]:
     """A process with what it will have written to standard output and to standard error when it has ended."""
     with ExitStack() as stack:
         (out, childs_out), (err, childs_err) = _CONTEXT.Pipe(duplex=False), _CONTEXT.Pipe(duplex=False)
         for end in (out, err, childs_out, childs_err):
             stack.callback(end.close)
-        process = _CONTEXT.Process(target=_run, args=(url, arguments, childs_out, childs_err))
+        environment = {**(environment or {}), "TOWNCLERK_DATABASE_URL": url}
+        process = _CONTEXT.Process(target=_run, args=(environment, arguments, childs_out, childs_err))
         process.start()
         childs_out.close()
         childs_err.close()
         readers = stack.enter_context(ThreadPoolExecutor(2))
-        yield process, readers.submit(_read, out, None), readers.submit(_read, err, address)
+        yield process, readers.submit(_read, out, None), readers.submit(_read, err, heard)
 
 
-def _read(end: Connection, address: Future[str] | None) -> str:
-    """All that comes until the other end is closed; tells the address that a server says it listens on."""
+def _read(end: Connection, heard: Heard | None) -> str:
+    """All that comes until the other end is closed."""
     lines = []
     with os.fdopen(os.dup(end.fileno()), encoding="utf-8") as stream:
         for line in stream:
             lines.append(line)
-            if address is not None and (found := _READY.search(line)):
-                address.set_result(found[1])
-    if address is not None and not address.done():
-        address.set_exception(RuntimeError("it did not serve: " + "".join(lines)))
+            if heard is not None:
+                heard.hear(line)
+    if heard is not None:
+        heard.hear(None)
     return "".join(lines)
 
 
@@ -139,12 +175,12 @@ def _exit_code(process: ForkServerProcess) -> int:
     return process.exitcode
 
 
-def _run(url: str, arguments: tuple[str, ...], out: Connection, err: Connection) -> None:
+def _run(environment: Mapping[str, str], arguments: tuple[str, ...], out: Connection, err: Connection) -> None:
     """What the installed script does, with its output where the test reads it."""
     os.dup2(out.fileno(), 1)
     os.dup2(err.fileno(), 2)
     out.close()
     err.close()
-    os.environ["TOWNCLERK_DATABASE_URL"] = url
+    os.environ.update(environment)
     sys.argv = [str(SCRIPT), *arguments]
     main()

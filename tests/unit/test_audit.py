@@ -1,6 +1,8 @@
 import hashlib
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Final
 
 import pytest
 
@@ -14,7 +16,9 @@ from models.domain.audit import (
     TargetType,
     entry_hash,
     instant_text,
+    read_entry,
 )
+from models.domain.canonical import canonical_bytes
 from models.domain.vocabulary import Actor, is_id
 from tests.reference import OPUS
 
@@ -126,3 +130,85 @@ def test_instant__long_ago__is_as_wide_as_any() -> None:
 def test_target_types__of_all_actions__are_all_types() -> None:
     assert set(TARGET_TYPES) == set(AuditAction)
     assert set(TARGET_TYPES.values()) == set(TargetType)
+
+
+BARE: Final = replace(
+    ENTRY,
+    actor=Actor(actor_id="clerk"),
+    credential_id=None,
+    change=Change(action=AuditAction.TOWN_CREATED, target_type=TargetType.TOWN, target_id="town-1"),
+)
+
+
+@pytest.mark.parametrize("entry", [ENTRY, BARE])
+def test_entry__from_its_canonical_bytes__is_read_as_it_was(entry: Entry) -> None:
+    assert read_entry(entry.canonical()) == entry
+
+
+def fields(**changed: object) -> bytes:
+    """Canonical bytes of the entry with some fields changed."""
+    return canonical_bytes({**json.loads(CANONICAL), **changed})
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b'"text"',
+        CANONICAL[:-1],
+        CANONICAL + b"\n",
+        b" " + CANONICAL,
+        CANONICAL.replace(b'":', b'": '),
+        CANONICAL.replace(b'"schema":1', b'"schema":1.0'),
+        CANONICAL.replace(b'"schema":1', b'"schema":1,"schema":1'),
+        CANONICAL.replace("ö".encode(), b"\\u00f6"),
+        CANONICAL.replace("ö".encode(), b"\xf6"),
+        CANONICAL.replace(b"38.000000Z", b"38Z"),
+        CANONICAL.replace(b"38.000000Z", b"38.000000+00:00"),
+        json.dumps(json.loads(CANONICAL)).encode(),
+        CANONICAL.replace(b'"before":{"overrides":{}}', b'"before":' + b'{"a":' * 900 + b"null" + b"}" * 900),
+        fields(schema=2),
+        fields(more=None),
+        fields(sequence=0),
+        fields(sequence=-1),
+        fields(sequence=True),
+        fields(sequence="7"),
+        fields(chain=None),
+        fields(actor=5),
+        fields(onBehalfOf=5),
+        fields(credential=[]),
+        fields(requestId=None),
+        fields(reason={}),
+        fields(targetId=None),
+        fields(targetType="planet"),
+        fields(targetType=["town"]),
+        fields(action="TOWN_MOVED"),
+        fields(action="town_created"),
+        fields(action=["TOWN_CREATED"]),
+        fields(versionAfter=True),
+        fields(versionBefore="1"),
+        fields(before=[]),
+        fields(after="text"),
+        fields(occurredAt=None),
+        fields(occurredAt="yesterday"),
+        fields(occurredAt="2026-11-23T06:11:38.000000"),
+        fields(occurredAt="0001-01-01T00:00:00.000000+14:00"),
+        fields(previousHash=None),
+        fields(previousHash=GENESIS[1:]),
+        fields(previousHash="AB" * 32),
+    ],
+    ids=len,
+)
+def test_entry__from_any_other_bytes__is_refused(others: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        read_entry(others)
+
+
+@pytest.mark.parametrize("missing", json.loads(CANONICAL))
+def test_entry__without_one_of_its_fields__is_refused(missing: str) -> None:
+    rest = {name: value for name, value in json.loads(CANONICAL).items() if name != missing}
+    with pytest.raises(ValueError, match="schema 1"):
+        read_entry(canonical_bytes(rest))

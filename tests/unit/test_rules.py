@@ -238,3 +238,43 @@ def test_profile_rules__a_key_twice_with_a_malformed_model__are_refused_for_both
         (Code.INVALID_MODEL, ("0", "model")),
         (Code.DUPLICATE_RULE, ("1",)),
     ]
+
+
+@pytest.mark.parametrize("key", [key for key, *_ in LEGAL_KEYS], ids=lambda key: key.spelling)
+def test_key__from_its_spelling__is_read_as_it_was(key: RuleKey) -> None:
+    assert RuleKey.read(key.spelling) == key
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "",
+        "*[",
+        "polecat[]",
+        "polecat[gt:rework",
+        "polecat@",
+        "Polecat",
+        "scout",
+        "polecat web",
+        "@web",
+        "**",
+        "mayor\n",
+        "*@web\n",
+    ],
+)
+def test_key__from_what_spells_none__is_refused(spelling: str) -> None:
+    with pytest.raises(ValueError, match="spells"):
+        RuleKey.read(spelling)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "problems"),
+    [
+        ("*[gt:rework]", [(Code.LABEL_NEEDS_ROLE, ("label",))]),
+        ("polecat[gt:none]", [(Code.UNKNOWN_LABEL, ("label",))]),
+        ("mayor@web", [(Code.MAYOR_IS_TOWN_LEVEL, ("rigId",))]),
+        ("polecat@a@b", [(Code.UNKNOWN_RIG, ("rigId",))]),
+    ],
+)
+def test_key__from_the_spelling_of_what_can_be_none__is_refused(spelling: str, problems: Found) -> None:
+    assert refusal(lambda: RuleKey.read(spelling)) == problems

@@ -71,16 +71,25 @@ async def _last(session: AsyncSession, chain: str) -> int | None:
     return (await session.exec(query)).first()
 
 
-async def _page(session: AsyncSession, chain: str, after: int, last: int) -> list[StoredEntry]:
+async def page_end(session: AsyncSession, chain: str, after: int, last: int | None = None) -> int | None:
+    """The last sequence of the page that follows `after` and goes to `last` at most; None where nothing follows."""
     row = AuditEntryRow
-    sequence, canonical = col(row.sequence), col(row.canonical)
+    sequence = col(row.sequence)
     measured = (
-        select(sequence, func.length(canonical))
-        .where(row.chain == chain, sequence > after, sequence <= last)
+        select(sequence, func.length(col(row.canonical)))
+        .where(row.chain == chain, sequence > after)
         .order_by(sequence)
         .limit(PAGE)
     )
-    upto = _that_fit((await session.exec(measured)).all())
+    if last is not None:
+        measured = measured.where(sequence <= last)
+    return _that_fit((await session.exec(measured)).all())
+
+
+async def _page(session: AsyncSession, chain: str, after: int, last: int) -> list[StoredEntry]:
+    row = AuditEntryRow
+    sequence, canonical = col(row.sequence), col(row.canonical)
+    upto = await page_end(session, chain, after, last)
     if upto is None:
         return []
     # Cast, since SQLite gives text back where someone has put text into a column of bytes.

@@ -1,0 +1,24 @@
+"""How long the server's own end of a connection waits for a peer that takes nothing."""
+
+import asyncio
+import contextlib
+import socket
+from typing import Final, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_MOST_MILLISECONDS: Final = 120_000  # above all that the application waits by itself
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """Has the kernel cut a connection whose peer takes nothing, WebSockets too.
+
+    Without it, a connection that was closed with something still to send stays for as long as the peer likes.
+    """
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        connection = cast("socket.socket | None", transport.get_extra_info("socket"))
+        if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+            with contextlib.suppress(OSError):
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _MOST_MILLISECONDS)
+        super().connection_made(cast("asyncio.Transport", transport))

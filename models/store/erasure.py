@@ -1,0 +1,43 @@
+"""Getting rid of the bytes of what was erased, once the erasing is committed."""
+
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models.store.engine import Database
+
+
+async def drop_erased(database: Database, table: str) -> bool:
+    """Have the database drop the versions of a table's rows that nobody can see any more.
+
+    False where it did not: on SQLite another connection still reads an older state, on PostgreSQL the role may not.
+    """
+    async with database.writer.connect() as connection:
+        return await (_empty_log(connection) if database.is_sqlite else _vacuum(connection, table))
+
+
+async def _empty_log(connection: AsyncConnection) -> bool:
+    """Move all of the write-ahead log into the file, in which deleted bytes are overwritten, and cut it to nothing."""
+    cursor = await (await _driver(connection)).execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    (busy, _, _) = await cursor.fetchone()
+    return not busy
+
+
+async def _vacuum(connection: AsyncConnection, table: str) -> bool:
+    driver = await _driver(connection)
+    refusals: list[object] = []
+
+    def listen(_connection: object, message: object) -> None:
+        refusals.append(message)  # a warning is all that a role gets that may not
+
+    driver.add_log_listener(listen)
+    try:
+        await driver.execute(f"VACUUM {table}")
+    finally:
+        driver.remove_log_listener(listen)
+    return not refusals
+
+
+async def _driver(connection: AsyncConnection) -> Any:
+    """The driver's own connection, on which nothing begins a transaction."""
+    return (await connection.get_raw_connection()).driver_connection
