@@ -1,22 +1,16 @@
-"""What entries tell of, and where they contradict each other; single changed fields are in test_forgeries."""
+"""Entries that contradict each other; what is found where a single field is changed is in test_forgeries."""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any, Final
 
 import pytest
 
 from models.domain.audit import CENTRAL_CHAIN, AuditAction, Entry, TargetType
-from models.domain.mayor import ModelPair
 from models.domain.replay import Replay
-from models.domain.told import BeadTold, ObservationTold, ProfileTold, SetTold, Told
 from models.domain.verification import ChainBrokenError, FaultCode
-from models.domain.vocabulary import OverrideSetCause
 from tests.histories import (
     HISTORIES,
-    IMPORTED,
-    MORNING,
     TOWN,
     Fields,
     Teller,
@@ -27,8 +21,7 @@ from tests.histories import (
     profile,
     rig,
 )
-from tests.reference import FRONTIER, HAIKU, OPUS, SONNET
-from tests.spelling import key, rules
+from tests.reference import HAIKU, OPUS, SONNET
 
 EMPTY: Final = override_set({})
 OTHER: Final = override_set({"mayor": OPUS})
@@ -48,11 +41,6 @@ IMPORT: Final[Fields] = {
 }
 
 
-def replayed(entries: Sequence[Entry]) -> tuple[Replay, list[Sequence[Told]]]:
-    replay = Replay(entries[0].chain)
-    return replay, [replay.apply(entry) for entry in entries]
-
-
 def told_by(*changes: tuple[Any, ...], chain: str = TOWN) -> list[Entry]:
     teller = Teller(chain)
     for change in changes:
@@ -60,109 +48,25 @@ def told_by(*changes: tuple[Any, ...], chain: str = TOWN) -> list[Entry]:
     return teller.entries
 
 
+def replay(entries: Sequence[Entry], chain: str | None = None) -> Replay:
+    """The entries, taken one after the other; each has to follow."""
+    fold = Replay(chain or entries[0].chain)
+    for entry in entries:
+        fold.apply(entry)
+    return fold
+
+
 def assert_contradicts(entries: Sequence[Entry]) -> None:
     """The last of the entries, and none before it, does not follow."""
-    replay = Replay(entries[0].chain)
-    for entry in entries[:-1]:
-        replay.apply(entry)
+    before = replay(entries[:-1], entries[0].chain)
     with pytest.raises(ChainBrokenError) as caught:
-        replay.apply(entries[-1])
+        before.apply(entries[-1])
     assert (caught.value.fault.code, caught.value.fault.sequence) == (FaultCode.CONTRADICTION, entries[-1].sequence)
 
 
 def later(entries: Sequence[Entry]) -> list[Entry]:
     """The same entries as a part of a chain that began long before."""
     return [replace(entry, sequence=entry.sequence + 100) for entry in entries]
-
-
-# ---- what is told
-
-
-def test_town__after_its_history__stands_as_its_entries_left_it() -> None:
-    replay, _ = replayed(HISTORIES[TOWN])
-    assert (replay.name, replay.created_at, replay.version, replay.observations) == ("Lindau", MORNING, 6, 2)
-    [(rig_id, web)] = replay.rigs.items()
-    assert (rig_id, web.name, web.removed_at) == ("web", "Netz", None)
-    assert web.registered_at == MORNING + timedelta(minutes=1)
-
-
-def test_rig__removed__stands_so() -> None:
-    replay, _ = replayed(HISTORIES[IMPORTED])
-    assert (replay.rigs["lab"].registered_at, replay.rigs["lab"].removed_at) == (
-        MORNING,
-        MORNING + timedelta(minutes=1),
-    )
-
-
-def test_sets__of_a_history__are_told_in_order() -> None:
-    _, told = replayed(HISTORIES[TOWN])
-    sets = [it for each in told for it in each if isinstance(it, SetTold)]
-    assert [(it.version, it.cause, it.revert_of) for it in sets] == [
-        (1, OverrideSetCause.TOWN_CREATED, None),
-        (2, OverrideSetCause.PUBLISHED, None),
-        (3, OverrideSetCause.PROFILE_UPDATED, None),
-        (4, OverrideSetCause.PUBLISHED, None),
-        (5, OverrideSetCause.PROFILE_SELECTED, None),
-        (6, OverrideSetCause.REVERTED, 1),
-    ]
-    assert sets[3] == SetTold(
-        version=4,
-        profile="balanced",
-        profile_version=2,
-        honor_bead_models=True,
-        rules=rules({"mayor": FRONTIER, "polecat[gt:rework]@web": OPUS}),
-        renewed=frozenset({key("mayor")}),
-        content_hash=sets[2].content_hash,
-        cause=OverrideSetCause.PUBLISHED,
-        revert_of=None,
-    )
-
-
-def test_observations__of_a_history__are_numbered() -> None:
-    _, told = replayed(HISTORIES[TOWN])
-    assert [it for each in told for it in each if isinstance(it, ObservationTold)] == [
-        ObservationTold(sequence=1, pair=ModelPair(model=SONNET, small_model=HAIKU)),
-        ObservationTold(sequence=2, pair=ModelPair(model=FRONTIER, small_model=HAIKU)),
-    ]
-
-
-def test_beads__of_a_sync__are_revised_where_more_than_the_title_changed() -> None:
-    _, told = replayed(HISTORIES[TOWN])
-    beads = [it for each in told for it in each if isinstance(it, BeadTold)]
-    assert [(it.bead_id, it.record["title"], it.revised) for it in beads] == [
-        ("b-1", "Größe", True),
-        ("b-2", "Other", True),
-        ("b-1", "Größe", True),
-        ("b-2", "Another title", False),
-    ]
-
-
-def test_import__tells_of_its_profile_and_its_set() -> None:
-    replay, [[own, first], _] = replayed(HISTORIES[IMPORTED])
-    assert isinstance(own, ProfileTold)
-    assert isinstance(first, SetTold)
-    assert (own.owner, own.title, own.table.name, own.table.version) == (IMPORTED, "Custom", "custom", 1)
-    assert (first.version, first.profile, first.rules) == (1, "custom", rules({"*@lab": HAIKU}))
-    assert list(replay.profiles) == [(IMPORTED, "custom")]
-
-
-def test_centre__after_its_history__stands_as_its_entries_left_it() -> None:
-    replay, told = replayed(HISTORIES[CENTRAL_CHAIN])
-    assert {owner: record["version"] for owner, record in replay.profiles.items()} == {
-        (CENTRAL_CHAIN, "tidy"): 2,
-        (IMPORTED, "custom"): 2,
-    }
-    assert [it.table.version for each in told for it in each if isinstance(it, ProfileTold)] == [1, 2, 2]
-    assert {it: (state.record["displayName"], state.deprecated_at) for it, state in replay.models.items()} == {
-        SONNET: ("Sonnet", None),
-        OPUS: ("Opus 4.7", None),
-    }
-
-
-def test_model__deprecated_again_for_another__was_deprecated_the_first_time() -> None:
-    replay, _ = replayed(HISTORIES[CENTRAL_CHAIN][:5])
-    assert replay.models[OPUS].record["replacedBy"] == SONNET
-    assert replay.models[OPUS].deprecated_at == MORNING + timedelta(minutes=2)
 
 
 # ---- what does not follow
@@ -336,7 +240,7 @@ def test_model__deprecated_and_not_so_afterwards__contradicts_itself(after: Fiel
 
 def test_profile_of_a_town__first_published_by_the_centre__follows() -> None:
     second = (PROFILE, f"{TOWN}/custom", OWN, {**OWN, "version": 2}, (1, 2))
-    replayed(told_by((PROFILE, f"{TOWN}/custom", None, OWN, (0, 1)), second, chain=CENTRAL_CHAIN))
+    replay(told_by((PROFILE, f"{TOWN}/custom", None, OWN, (0, 1)), second, chain=CENTRAL_CHAIN))
 
 
 @pytest.mark.parametrize("target_type", [TargetType.RIG, TargetType.OVERRIDE_SET])
@@ -351,7 +255,7 @@ def test_target__of_another_type_than_the_action_has__contradicts_it(target_type
 @pytest.mark.parametrize("chain", HISTORIES)
 def test_part__of_a_true_history__follows_wherever_it_begins(chain: str) -> None:
     for start in range(len(HISTORIES[chain])):
-        replayed(HISTORIES[chain][start:])
+        replay(HISTORIES[chain][start:])
 
 
 @pytest.mark.parametrize(
