@@ -4,7 +4,7 @@ The chain is replayed; the rows that it calls for are compared column by column 
 happens in one snapshot, in streams, in bounded memory. Restart signals follow from the rest and are not looked at.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
 from sqlmodel import SQLModel
@@ -15,8 +15,11 @@ from models.domain.errors import NotFound, Refused
 from models.domain.replay import Replay
 from models.domain.told import BeadTold, ObservationTold, ProfileTold, SetTold
 from models.domain.verification import ChainBrokenError, ChainCheck, Fault, FaultCode, Head, Verification
+from models.domain.vocabulary import is_id
 from models.services import expectation
 from models.services.expectation import ProfileShelf, SetHistory
+from models.services.final_state import compare_final_state
+from models.services.matching import differing_columns, match, unexplained
 from models.store.audit import AuditEntryRow
 from models.store.queries import policies, towns
 from models.store.queries.record import Place, Record, RowStream, Streams, UnreadableRowError
@@ -54,7 +57,7 @@ async def verify_one(
 ) -> Verification:
     """Verify one chain with the rows that belong to it. Raises `Refused` with `NOT_FOUND` for an unknown town."""
     async with store.read() as session:
-        if chain != CENTRAL_CHAIN and not await towns.heads(session, [chain]):
+        if chain != CENTRAL_CHAIN and not (is_id(chain) and await towns.heads(session, [chain])):
             raise Refused(NotFound(kind="town", name=chain, path=("townId",)))
         record = Record(session, chain)
         shelf = ProfileShelf(session)
@@ -109,8 +112,9 @@ class _ChainVerifier:
 
     async def _leave(self) -> None:
         """Pass over what is left of the chain."""
-        while await self._streams.entries.next_chain() == self._chain:
-            await self._next_entry()
+        left = await self._streams.entries.skip(self._chain)
+        self._entries += left
+        self._progress(left)
         for stream in self._streams.beside_entries():
             await stream.skip(self._chain)
 
@@ -128,7 +132,7 @@ class _ChainVerifier:
         else:
             code, what = (FaultCode.GAP, "is missing") if row.sequence > place else (FaultCode.FORK, "is there twice")
             raise ChainBrokenError(code, min(row.sequence, place), f"the entry {min(row.sequence, place)} {what}")
-        if differing := _differing(_columns_of(entry), row):
+        if differing := differing_columns(_columns_of(entry), row):
             raise ChainBrokenError(
                 FaultCode.COLUMNS_DIFFER, entry.sequence, f"its columns {differing} belie the entry's bytes"
             )
@@ -160,7 +164,7 @@ class _ChainVerifier:
         await self._claim(entry, self._streams.profile_versions, entry.occurred_at, [row])
         key = (row.owner, row.name, row.version)
         stored = (await policies.profile_rules(self._session, [key])).get(key, [])
-        _match(entry.sequence, rules, stored)
+        match(entry.sequence, rules, stored)
 
     async def _compare_beads(self, entry: Entry, told: Sequence[BeadTold]) -> None:
         """All revisions have to be there, and of the beads those that nothing was told of since."""
@@ -168,8 +172,11 @@ class _ChainVerifier:
         revised = [rows[it.bead_id][1] for it in told if it.revised]
         await self._claim(entry, self._streams.revisions, entry.occurred_at, revised, aside=_REVISION)
         standing = await self._take(self._streams.beads, entry.occurred_at)
+        retitled = [it.bead_id for it in told if not it.revised]  # revisions tell of the others
+        if (bead_id := await self._record.older_bead(self._chain, retitled, entry.occurred_at)) is not None:
+            raise ChainBrokenError(FaultCode.ROW_DIFFERS, entry.sequence, f"beads {bead_id} stands as it did before")
         expected = [rows[bead.bead_id][0] for bead in standing if bead.bead_id in rows]
-        _match(entry.sequence, expected, standing, aside=_REVISION)
+        match(entry.sequence, expected, standing, aside=_REVISION)
 
     async def _claim(
         self,
@@ -181,67 +188,19 @@ class _ChainVerifier:
         aside: frozenset[str] = frozenset(),
     ) -> None:
         """Hold what `entry` calls for at `place` against what is stored there, and pass no row over."""
-        _match(entry.sequence, expected, await self._take(stream, place), aside=aside)
+        match(entry.sequence, expected, await self._take(stream, place), aside=aside)
 
     async def _take(self, stream: RowStream[Any], place: Place | None = None) -> Sequence[Any]:
         found, passed = await stream.take(self._chain, place)
         if passed is not None:
-            raise _unexplained(passed)
+            raise unexplained(passed)
         return found
 
     async def _compare_what_stands(self) -> None:
         """What is left of the chain's rows once all its entries are told."""
         for stream in self._streams.beside_entries():
             await self._take(stream)
-        await self._compare_head()
-        if self._chain == CENTRAL_CHAIN:
-            _match(None, expectation.model_rows(self._replay), await policies.models(self._session))
-            await self._compare_central_profiles()
-            return
-        stored = await towns.towns(self._session, [self._chain])
-        _match(None, expectation.town_rows(self._replay), list(stored.values()))
-        rigs = (await towns.rigs_of(self._session, [self._chain])).get(self._chain, [])
-        _match(None, expectation.rig_rows(self._replay), rigs)
-        own = await policies.profiles_of(self._session, [self._chain])
-        imported = [row for row in expectation.latest_profile_rows(self._replay) if row.name not in _moved_on(own)]
-        _match(None, imported, [row for row in own if row.name in {it.name for it in imported}])
-        if (bead_id := await self._record.misfit_bead(self._chain)) is not None:
-            message = f"beads {bead_id} is not as its last revision says, or its revisions have a gap"
-            raise ChainBrokenError(FaultCode.ROW_DIFFERS, None, message)
-
-    async def _compare_central_profiles(self) -> None:
-        """A town's own profile is central business from its second version on; the first may be the town's import."""
-        told = expectation.latest_profile_rows(self._replay)
-        names = {(row.owner, row.name) for row in told}
-        stored = await policies.all_profiles(self._session)
-        imported = {
-            (row.owner, row.name)
-            for row in stored
-            if row.owner != CENTRAL_CHAIN and row.version == 1 and (row.owner, row.name) not in names
-        }
-        _match(None, told, [row for row in stored if (row.owner, row.name) not in imported])
-
-    async def _compare_head(self) -> None:
-        head = (await towns.heads(self._session, [self._chain])).get(self._chain)
-        last, at = self._check.head, self._last
-        if head is None or at is None:
-            if head is not None and head.audit_sequence > 0:
-                raise ChainBrokenError(FaultCode.TAIL_CUT, 1, f"the head says {head.audit_sequence}, there is no entry")
-            if at is not None:
-                raise ChainBrokenError(FaultCode.ROW_MISSING, None, f"heads {self._chain} is missing")
-            return
-        if head.audit_sequence > last.sequence:
-            message = f"the head says {head.audit_sequence}, the chain ends at {last.sequence}"
-            raise ChainBrokenError(FaultCode.TAIL_CUT, last.sequence + 1, message)
-        expected = {
-            "version": self._replay.version,
-            "instant": at.occurred_at,
-            "audit_sequence": last.sequence,
-            "audit_hash": last.hash,
-            "observation_sequence": self._replay.observations,
-        }
-        if differing := _differing(expected, head):
-            raise ChainBrokenError(FaultCode.ROW_DIFFERS, None, f"heads {self._chain} differs in {differing}")
+        await compare_final_state(self._session, self._record, self._replay, self._check.head, self._last)
 
 
 def _columns_of(entry: Entry) -> dict[str, object]:
@@ -255,52 +214,3 @@ def _columns_of(entry: Entry) -> dict[str, object]:
         "target_id": entry.change.target_id,
         "request_id": entry.request_id,
     }
-
-
-def _match(
-    sequence: int | None,
-    expected: Iterable[SQLModel],
-    stored: Iterable[SQLModel],
-    *,
-    aside: frozenset[str] = frozenset(),
-) -> None:
-    """Hold rows against each other by their keys; columns `aside` do not count. Raises `ChainBrokenError`."""
-    by_key: dict[tuple[object, ...], SQLModel] = {}
-    for row in stored:
-        if by_key.setdefault(_key(row, aside), row) is not row:
-            raise _unexplained(row)
-    for row in expected:
-        found = by_key.pop(_key(row, aside), None)
-        if found is None:
-            raise ChainBrokenError(FaultCode.ROW_MISSING, sequence, f"{_name(row)} is missing")
-        values = {name: value for name, value in row.model_dump().items() if name not in aside}
-        if differing := _differing(values, found):
-            raise ChainBrokenError(FaultCode.ROW_DIFFERS, sequence, f"{_name(found)} differs in {differing}")
-    for row in by_key.values():
-        raise _unexplained(row)
-
-
-def _differing(expected: dict[str, object], row: SQLModel) -> str:
-    """The names of the columns in which `row` is not as expected."""
-    return ", ".join(name for name, value in expected.items() if getattr(row, name) != value)
-
-
-def _key(row: SQLModel, aside: frozenset[str] = frozenset()) -> tuple[object, ...]:
-    return tuple(getattr(row, name) for name in _table(row).primary_key.columns.keys() if name not in aside)  # noqa: SIM118  # columns, not a dict
-
-
-def _name(row: SQLModel) -> str:
-    return f"{_table(row).name} {' '.join(map(str, _key(row)))}"
-
-
-def _table(row: SQLModel) -> Any:
-    return type(row).__table__  # type: ignore[attr-defined]  # every class of a table has one
-
-
-def _unexplained(row: SQLModel) -> ChainBrokenError:
-    return ChainBrokenError(FaultCode.ROW_UNEXPLAINED, None, f"no entry tells of {_name(row)}")
-
-
-def _moved_on(profiles: Iterable[Any]) -> set[str]:
-    """The names of profiles that are past the version that came with their town."""
-    return {row.name for row in profiles if row.version > 1}

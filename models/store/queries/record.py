@@ -12,8 +12,17 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.audit import CENTRAL_CHAIN
 from models.store.audit import AuditEntryRow
-from models.store.mayor import MayorObservationRow
-from models.store.policies import OverrideRow, OverrideSetRow, ProfileRow, ProfileVersionRow
+from models.store.mayor import MayorObservationRow, MayorSignalRow
+from models.store.policies import (
+    ModelRow,
+    OverrideRow,
+    OverrideSetRow,
+    ProfileRow,
+    ProfileRuleRow,
+    ProfileVersionRow,
+)
+from models.store.queries.json_texts import is_among
+from models.store.queries.spelling import misspelt
 from models.store.towns import BeadRevisionRow, BeadRow, BeadState, HeadRow, RigRow, TownRow
 
 R = TypeVar("R", bound=SQLModel)
@@ -77,16 +86,21 @@ class RowStream(Generic[R]):
                 passed = passed or row
         return found, passed
 
-    async def skip(self, chain: str) -> None:
-        """Leave out what is left of `chain`."""
+    async def skip(self, chain: str) -> int:
+        """Leave out what is left of `chain`; gives how many rows that were."""
+        count = 0
         while await self.next_chain() == chain:
             self._step()
+            count += 1
+        return count
 
     async def _ahead(self) -> str | None:
         chain = await self.next_chain()
+        name = self._table.__tablename__
         if chain is None and self._unreadable is not None:
-            name = self._table.__tablename__
             raise UnreadableRowError(f"{name} holds a row that can't be read: {self._unreadable}")
+        if chain is not None and self._chunk[self._next][2]:
+            raise UnreadableRowError(f"{name} holds a row with a value spelt as none of ours is")
         return chain
 
     def _step(self) -> R:
@@ -195,6 +209,60 @@ class Record:
         )
         return (await self._session.exec(query)).one_or_none()
 
+    async def older_bead(self, chain: str, bead_ids: Sequence[str], at: datetime) -> str | None:
+        """One of the town's beads `bead_ids` that stands as it was synced before `at`."""
+        if not bead_ids:
+            return None
+        row = BeadRow
+        query = select(row.bead_id).where(
+            row.town_id == chain, is_among(col(row.bead_id), bead_ids), col(row.updated_at) < at
+        )
+        return (await self._session.exec(query.limit(1))).one_or_none()
+
+    async def orphaned_rule(self, chain: str) -> ProfileRuleRow | None:
+        """A rule of a version that is not there, of the town's profiles, or for the central chain of anyone's."""
+        row, version = ProfileRuleRow, ProfileVersionRow
+        query = (
+            select(row)
+            .outerjoin(
+                version,
+                and_(
+                    col(version.owner) == col(row.owner),
+                    col(version.name) == col(row.name),
+                    col(version.version) == col(row.version),
+                ),
+            )
+            .where(col(version.version).is_(None), true() if chain == CENTRAL_CHAIN else row.owner == chain)
+        )
+        return (await self._session.exec(query.limit(1))).one_or_none()
+
+    async def last_signal(self, chain: str) -> int:
+        """The sequence of the town's last restart signal; 0 where it had none."""
+        row = MayorSignalRow
+        query = select(func.coalesce(func.max(row.sequence), 0)).where(row.town_id == chain)
+        return (await self._session.exec(query)).one()
+
+    async def misspelt_row(self, chain: str) -> str | None:
+        """The name of a table without a stream that has a row of the chain which reads like one of ours and is not."""
+        central: dict[type[SQLModel], Any] = {ModelRow: true()} if chain == CENTRAL_CHAIN else {}
+        tables: dict[type[SQLModel], Any] = {
+            HeadRow: HeadRow.chain == chain,
+            TownRow: TownRow.town_id == chain,
+            RigRow: RigRow.town_id == chain,
+            ProfileRow: ProfileRow.owner == chain,
+            ProfileRuleRow: ProfileRuleRow.owner == chain,
+            **central,
+        }
+        for table, of_chain in tables.items() if self._sqlite else ():
+            found = await self._session.exec(select(literal(1)).where(of_chain, misspelt(table, sqlite=True)).limit(1))
+            if found.first() is not None:
+                return str(table.__tablename__)
+        return None
+
+    @property
+    def _sqlite(self) -> bool:
+        return self._session.get_bind().dialect.name == "sqlite"
+
     def _is_wanted(self, chain: Any) -> ColumnElement[bool]:
         wanted: ColumnElement[bool] = true() if self._only is None else chain == self._only
         return wanted
@@ -204,5 +272,6 @@ class Record:
         return await self._run(row, query.order_by(col(chain), *map(col, order)), place)
 
     async def _run(self, table: type[R], query: Any, place: Callable[[R], Place]) -> RowStream[R]:
+        query = query.add_columns(misspelt(table, sqlite=self._sqlite))
         result = await self._session.stream(query, execution_options={"yield_per": _AT_ONCE})
         return RowStream(table, result.partitions(), place)
