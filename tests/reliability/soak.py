@@ -32,7 +32,7 @@ def main() -> int:
         path = Path(folder) / "report.jsonl"
         path.touch()
         environment = {**os.environ, "SOAK": sizes, "SOAK_REPORT": str(path), "CI": "true"}
-        tests = [sys.executable, "-m", "pytest", "-n", "0", "-v", "--durations", "0", str(Path(__file__).parent)]
+        tests = [sys.executable, "-m", "pytest", "-n", "0", "-x", str(Path(__file__).parent)]
         code = subprocess.run(tests, cwd=ROOT, env=environment, check=False).returncode
         if code != 0:
             return code
