@@ -1,16 +1,21 @@
-# make serve: set up and run. make test: set up and run every test. All of it lives in .venv; nothing has to be
-# installed beforehand but make and Python 3.11 or newer (another one than python3: make PYTHON=python3.13).
+# make serve: set up and run. make test: set up and run every test. make soak: the proofs of docs/reliability.md, in full.
+# All of it lives in .venv; nothing has to be installed beforehand but make and Python 3.11 or newer (another one than
+# python3: make PYTHON=python3.13).
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: serve test install lint style types imports lock
+.PHONY: serve test soak install lint style types imports lock
 
 serve: $(READY)
 	$(BIN)/townclerk serve --dev
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+SOAK ?= full
+soak: $(READY)
+	SOAK=$(SOAK) $(BIN)/python -m tests.reliability.soak
 
 install: $(READY)
 
