@@ -73,7 +73,8 @@ def test_workers__both_of_them__answer_and_either_tells_of_both(server: Server) 
     for silent in (one, other):
         with held(silent), connection(server) as http:
             assert counted(http, COUNT, field="labels") == 6
-            assert counted(http, "townclerk_http_requests_in_flight") == 1
+            # the one that is held may have been about to count its last request off
+            assert counted(http, "townclerk_http_requests_in_flight") in {1, 2}
             assert counted(http, "townclerk_database_up") == 1
     with ThreadPoolExecutor(4) as pool:
         towns = list(pool.map(lambda _: make_town(server.api), range(4)))
