@@ -25,7 +25,13 @@ def server(backend: str, databases: Databases) -> Iterator[Server]:
             await_workers(running)
             yield running
         finally:
-            running.stop()  # nobody else ends its workers
+            workers: list[int] = []
+            with suppress(OSError):  # a test may have ended it
+                workers = running.workers
+            running.kill()
+            for pid in workers:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
 def await_workers(server: Server) -> None:
