@@ -15,7 +15,7 @@ from models.domain.errors import NotFound, Refused
 from models.domain.replay import Replay
 from models.domain.told import BeadTold, ObservationTold, ProfileTold, SetTold
 from models.domain.verification import ChainBrokenError, ChainCheck, Fault, FaultCode, Head, Verification
-from models.domain.vocabulary import is_id
+from models.domain.vocabulary import is_id, is_storable
 from models.services import expectation
 from models.services.expectation import ProfileShelf, SetHistory
 from models.services.final_state import compare_final_state
@@ -66,6 +66,8 @@ async def verify_one(
 
 async def count_entries(store: Store, chain: str | None) -> int:
     """How many entries a verification will look at; of all chains where `chain` is None."""
+    if chain is not None and not is_storable(chain):
+        return 0
     async with store.read() as session:
         return await Record(session, chain).count()
 

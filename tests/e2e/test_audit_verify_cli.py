@@ -107,6 +107,7 @@ def test_verify__with_a_head_noted_before__holds_against_it(url: str, town: str 
     [
         ("--town", "nowhere"),
         ("--town", ""),
+        ("--town", "\udcff"),  # what a shell makes of bytes that are no UTF-8
         ("--expect-head", "7"),
         ("--expect-head", f"-1:{'0' * 64}"),
         ("--expect-head", f"1:{'x' * 64}"),
