@@ -75,8 +75,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock,
         finally:
             pubsub.go_away()
             stop.set()  # not cancelled: a connection that is being made just now would be left behind
-            await rollouts
-            await feeds
+            await asyncio.gather(rollouts, feeds, return_exceptions=True)  # unless all is, while it still comes up
             await metrics.close()
             await store.dispose()
             if traces is not None:

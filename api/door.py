@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import structlog
 from graphql import GraphQLError
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
@@ -16,10 +16,8 @@ from strawberry.types.graphql import OperationType
 from api.schema import TownclerkSchema
 from api.schema.context import Context
 from api.schema.problems import present
-from models.domain.vocabulary import Actor
-from models.services.access import DEVELOPER, actor_named, built_in
-from models.services.history import Caller
-from models.store.unit import StorageUnavailableError, Store
+from models.services.access import BUILT_IN, DEVELOPER, Asker
+from models.store.unit import Store
 
 _JSON: Final = "application/json"
 _GRAPHQL_JSON: Final = "application/graphql-response+json"
@@ -33,7 +31,7 @@ _NEEDS_STREAM: Final = (
     "or use a WebSocket with the protocol graphql-transport-ws."
 )
 
-Streamed = Callable[[dict[str, Any], Caller], Response]
+Streamed = Callable[[dict[str, Any], Asker], Response]
 
 
 class BadRequestError(Exception):
@@ -67,17 +65,13 @@ class GraphQLDoor:
 
     async def handle(self, request: Request) -> Response:
         """Answer one request; whatever it asks for, with an answer that says what came of it."""
-        request_id: str = request.state.request_id
         media_type = _GRAPHQL_JSON if _GRAPHQL_JSON in request.headers.get("accept", "") else _JSON
         try:
-            name = actor_name(request.headers.get("x-actor")) if self._dev else None
+            asker = who_asks(request, dev=self._dev)
             operation = read_operation(request.headers.get("content-type", ""), await self._body(request))
-            caller = await caller_of(self._store, name, request_id)
             if accepts_events(request.headers.get("accept", "")):
-                return self._streamed(operation, caller)
-            answer, status = await self._answer(operation, caller)
-        except StorageUnavailableError as error:
-            answer, status = {"errors": [present(_located(error), request_id)]}, 503
+                return self._streamed(operation, asker)
+            answer, status = await self._answer(operation, asker)
         except BadRequestError as error:
             return Response(encode(error.answer), status_code=error.status, media_type=media_type)
         # Plain JSON says 200 to whatever was understood; the newer media type says 400 to what was not executed.
@@ -85,8 +79,8 @@ class GraphQLDoor:
             encode(answer), status_code=status if media_type == _GRAPHQL_JSON else 200, media_type=media_type
         )
 
-    async def _answer(self, operation: dict[str, Any], caller: Caller) -> tuple[dict[str, Any], int]:
-        context = Context(store=self._store, caller=caller)
+    async def _answer(self, operation: dict[str, Any], asker: Asker) -> tuple[dict[str, Any], int]:
+        context = Context(store=self._store, asker=asker)
         try:
             result = await self._schema.execute(
                 operation["query"],
@@ -99,7 +93,7 @@ class GraphQLDoor:
             raise BadRequestError(_NEEDS_STREAM, code="NEEDS_STREAM") from error
         except (MissingQueryError, CannotGetOperationTypeError) as error:
             raise BadRequestError(NO_OPERATION) from error
-        answer = answer_of(result, caller.request_id)
+        answer = answer_of(result, asker.request_id)
         return answer, 200 if "data" in answer else 400
 
     async def _body(self, request: Request) -> bytes:
@@ -118,22 +112,13 @@ class GraphQLDoor:
         return bytes(body)
 
 
-def actor_name(header: str | None) -> str | None:
-    """Who a request in dev mode says it comes from. Raises `BadRequestError` for a name that can't be one."""
-    if header is None:
-        return None
-    name = header.strip()
+def who_asks(connection: HTTPConnection, *, dev: bool) -> Asker:
+    """Who a request says it comes from. Raises `BadRequestError` for a name that can't be one."""
+    header = connection.headers.get("x-actor") if dev else None
+    name = BUILT_IN[DEVELOPER] if header is None else header.strip()
     if not (0 < len(name) <= _LONGEST_ACTOR and name.isprintable() and name.isascii()):
         raise BadRequestError("X-Actor must be 1 to 128 printable ASCII characters.")
-    return name
-
-
-async def caller_of(store: Store, name: str | None, request_id: str) -> Caller:
-    """On whose account a request of dev mode runs. Raises `StorageUnavailableError`."""
-    if name is None:
-        return built_in(DEVELOPER, request_id=request_id)
-    actor = Actor(actor_id=await actor_named(store, name))
-    return Caller(actor=actor, display_name=name, credential_id=None, request_id=request_id)
+    return Asker(name=name, request_id=connection.state.request_id)
 
 
 def accepts_events(accept: str) -> bool:

@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.door import BadRequestError, encode
 from api.streams import BlockedError, Outlet, Streams, farewell
-from models.services.history import Caller
+from models.services.access import Asker
 
 _HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -23,11 +23,11 @@ _COMMENT: Final = b":\n\n"
 class EventStream(Response):
     """The answers of one operation as they come, then that it is complete."""
 
-    def __init__(self, streams: Streams, operation: dict[str, Any], caller: Caller) -> None:
+    def __init__(self, streams: Streams, operation: dict[str, Any], asker: Asker) -> None:
         super().__init__()
         self._streams = streams
         self._operation = operation
-        self._caller = caller
+        self._asker = asker
         self._listener = streams.pubsub.listener()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,7 +46,7 @@ class EventStream(Response):
             beside += [asyncio.create_task(self._watch(receive)), asyncio.create_task(self._keep_alive(outlet))]
             await self._answer(outlet)
             if outlet.blocked:
-                errors = {"errors": farewell(self._listener, self._caller)}
+                errors = {"errors": farewell(self._listener, self._asker)}
                 await outlet.send_last(_chunk(_next(errors)), _chunk(_COMPLETE, more=False))
         except OSError:
             pass  # the client has gone
@@ -58,7 +58,7 @@ class EventStream(Response):
     async def _answer(self, outlet: Outlet) -> None:
         with suppress(BlockedError):
             # Closed, not cancelled: a read of the database that is under way comes to its end.
-            async with aclosing(self._streams.answers(self._operation, self._caller, self._listener)) as answers:
+            async with aclosing(self._streams.answers(self._operation, self._asker, self._listener)) as answers:
                 async for answer in answers:
                     await outlet.send(_chunk(_next(answer.shown)))
             await outlet.send(_chunk(_COMPLETE, more=False))

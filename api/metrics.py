@@ -8,7 +8,7 @@ import asyncio
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -86,20 +86,30 @@ class Metrics:
                 await app(scope, receive, send)
                 return
             status = 0
+            begun = time.perf_counter()
+            self._in_flight.inc()
+            under_way = True
+
+            def end() -> None:
+                nonlocal under_way
+                if under_way:
+                    under_way = False
+                    self._in_flight.dec()
+                    method = scope["method"] if scope["method"] in _METHODS else _OTHER
+                    path = getattr(scope.get("route"), "path", _OTHER)
+                    self._requests.labels(method, path, str(status)).observe(time.perf_counter() - begun)
 
             async def send_and_note(message: Message) -> None:
                 nonlocal status
                 status = message.get("status", status)
+                if message["type"] == "http.response.body" and not message.get("more_body", False):
+                    end()  # before the client has all of the answer, who may ask for the numbers next
                 await send(message)
 
-            begun = time.perf_counter()
             try:
-                with self._in_flight.track_inprogress():
-                    await app(scope, receive, send_and_note)
+                await app(scope, receive, send_and_note)
             finally:
-                method = scope["method"] if scope["method"] in _METHODS else _OTHER
-                path = getattr(scope.get("route"), "path", _OTHER)
-                self._requests.labels(method, path, str(status)).observe(time.perf_counter() - begun)
+                end()
 
         return counted
 
@@ -124,7 +134,7 @@ class Metrics:
         shown = CollectorRegistry(auto_describe=False)
         if self._shared:
             _forget_the_dead(Path(self._shared))
-            MultiProcessCollector(shown, path=self._shared)  # type: ignore[no-untyped-call]  # it has no types
+            _AllProcesses(shown, path=self._shared)  # type: ignore[no-untyped-call]  # it has no types
         else:
             shown.register(self._own)
         shown.register(_DatabaseNumbers(await self._standing()))
@@ -163,6 +173,14 @@ async def _ask(store: Store) -> Standing | None:
         return None
 
 
+class _AllProcesses(MultiProcessCollector):
+    """What processes have left in files; a file that one has only just made has no numbers yet, nor a form."""
+
+    def collect(self) -> Any:
+        files = [str(path) for path in Path(self._path).glob("*.db") if _is_written(path)]
+        return self.merge(files, accumulate=True)  # type: ignore[no-untyped-call]  # it has no types
+
+
 class _DatabaseNumbers(Collector):
     """What the database said, as Prometheus' numbers."""
 
@@ -182,6 +200,12 @@ class _DatabaseNumbers(Collector):
                 "Towns that a profile's latest version has to reach",
                 value=said.towns_due,
             )
+
+
+def _is_written(path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return path.stat().st_size > 0
+    return False
 
 
 def _forget_the_dead(folder: Path) -> None:

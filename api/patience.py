@@ -6,6 +6,7 @@ import socket
 from typing import Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 _MOST_MILLISECONDS: Final = 120_000  # above all that the application waits by itself
 
@@ -22,3 +23,14 @@ class BoundedHttp(HttpToolsProtocol):
             with contextlib.suppress(OSError):
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _MOST_MILLISECONDS)
         super().connection_made(cast("asyncio.Transport", transport))
+
+
+class PatientSocket(WebSocketsSansIOProtocol):
+    """Leaves the last word of a conversation to the application, also when the server ends.
+
+    The application hears of that itself, and the server waits for it as long as it waits for requests.
+    """
+
+    def shutdown(self) -> None:
+        if not self.handshake_complete or self.close_sent:
+            super().shutdown()

@@ -6,6 +6,7 @@ A listener holds no queue, only how far its chain is known to have come: what th
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import structlog
@@ -158,8 +159,7 @@ class PubSub:
 
     async def _look(self, chains: list[str]) -> None:
         try:
-            async with self._store.read() as session:
-                heads = await feeds.sequences(session, chains)
+            heads = await self._store.fetch(partial(feeds.sequences, chains=chains))
         except StorageUnavailableError:
             if not self._away:
                 _LOG.warning("feeds wait for the database")

@@ -18,7 +18,7 @@ from api.schema import TownclerkSchema
 from api.schema.context import Context
 from api.schema.live import resume
 from api.schema.problems import present
-from models.services.history import Caller
+from models.services.access import Asker
 from models.store.unit import Store
 
 FAREWELL_SECONDS: Final = 30.0  # for a client that did not read to start to, and to hear why it is left
@@ -66,31 +66,31 @@ class Streams:
             self._open -= 1
 
     async def answers(
-        self, operation: dict[str, Any], caller: Caller, listener: Listener
+        self, operation: dict[str, Any], asker: Asker, listener: Listener
     ) -> AsyncGenerator[Answer, None]:
         """Run an operation: a query's or mutation's one answer, a subscription's as they come."""
         stream = await self.schema.stream(
             operation["query"],
             variable_values=operation["variables"],
             operation_name=operation["operationName"],
-            context_value=Context(store=self.store, caller=caller, listener=listener),
+            context_value=Context(store=self.store, asker=asker, listener=listener),
         )
         try:
             async with aclosing(stream):
                 async for result in stream:
                     found = cast("ExecutionResult", result)  # nothing is deferred in this schema
-                    shown = _no_operation(found) or answer_of(found, caller.request_id)
+                    shown = _no_operation(found) or answer_of(found, asker.request_id)
                     yield Answer(shown=shown, final="data" not in shown)
         except Exception as error:  # noqa: BLE001  # what extensions raise, as execute() would give it
             failed = GraphQLError(str(error), original_error=error)
-            shown = present(error if isinstance(error, GraphQLError) else failed, caller.request_id)
+            shown = present(error if isinstance(error, GraphQLError) else failed, asker.request_id)
             yield Answer(shown={"errors": [shown]}, final=True)
 
 
-def farewell(listener: Listener, caller: Caller) -> list[dict[str, Any]]:
+def farewell(listener: Listener, asker: Asker) -> list[dict[str, Any]]:
     """The errors that end a feed whose client did not read."""
     _LOG.warning("a client did not read; its feed ends", given=listener.given)
-    return [present(resume(listener), caller.request_id)]
+    return [present(resume(listener), asker.request_id)]
 
 
 def _no_operation(result: ExecutionResult) -> dict[str, Any] | None:

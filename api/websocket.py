@@ -13,11 +13,10 @@ from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.http.websocket_origin import is_same_origin
 
-from api.door import BadRequestError, actor_name, caller_of, encode, operation_of, strict_json
+from api.door import BadRequestError, encode, operation_of, strict_json, who_asks
 from api.pubsub import Listener
 from api.streams import BlockedError, Outlet, Streams, farewell
-from models.services.history import Caller
-from models.store.unit import StorageUnavailableError
+from models.services.access import Asker
 
 PROTOCOL: Final = "graphql-transport-ws"
 _LONGEST_REASON: Final = 123  # bytes, by RFC 6455
@@ -44,25 +43,17 @@ class GraphQLSocket:
         """Have a conversation; what speaks against it before it begins is told as HTTP."""
         try:
             _refuse_other_origins(websocket)
-            caller = await self._caller(websocket)
+            asker = who_asks(websocket, dev=self._streams.dev)
             with self._streams.admitted():
                 if PROTOCOL in websocket.scope["subprotocols"]:
                     await websocket.accept(subprotocol=PROTOCOL)
-                    await _Conversation(websocket, self._streams, caller).run()
+                    await _Conversation(websocket, self._streams, asker).run()
                 else:
                     await websocket.accept()
                     await websocket.close(4406, f"Subprotocol not acceptable: use {PROTOCOL}")
         except BadRequestError as error:
             refusal = Response(encode(error.answer), status_code=error.status, media_type="application/json")
             await websocket.send_denial_response(refusal)
-
-    async def _caller(self, websocket: WebSocket) -> Caller:
-        name = actor_name(websocket.headers.get("x-actor")) if self._streams.dev else None
-        try:
-            return await caller_of(self._streams.store, name, websocket.state.request_id)
-        except StorageUnavailableError as error:
-            message = "The database can't be reached. Try again later."
-            raise BadRequestError(message, status=503, code="STORAGE_UNAVAILABLE") from error
 
 
 def _refuse_other_origins(websocket: WebSocket) -> None:
@@ -88,10 +79,10 @@ class _Operation:
 class _Conversation:
     """One connection, from its acceptance to its end."""
 
-    def __init__(self, websocket: WebSocket, streams: Streams, caller: Caller) -> None:
+    def __init__(self, websocket: WebSocket, streams: Streams, asker: Asker) -> None:
         self._websocket = websocket
         self._streams = streams
-        self._caller = caller
+        self._asker = asker
         self._outlet = Outlet(self._send, seconds=streams.send_seconds)
         self._operations: dict[str, _Operation] = {}
         self._working: set[asyncio.Task[None]] = set()
@@ -132,7 +123,7 @@ class _Conversation:
             operation.leave()
         await self._finish()
         errors = [
-            _text({"id": each.id, "type": "error", "payload": farewell(each.listener, self._caller)})
+            _text({"id": each.id, "type": "error", "payload": farewell(each.listener, self._asker)})
             for each in left
             if each.listener.chain is not None
         ]
@@ -240,7 +231,7 @@ class _Conversation:
     async def _operate(self, operation: _Operation) -> None:
         """Run an operation to its end. It is never cancelled: a read or write under way comes to its end."""
         try:
-            answers = self._streams.answers(operation.asked, self._caller, operation.listener)
+            answers = self._streams.answers(operation.asked, self._asker, operation.listener)
             async with aclosing(answers):
                 async for answer in answers:
                     if answer.final:

@@ -17,6 +17,7 @@ from api.demo import seed_demo
 from api.observability import configure_logging
 from api.schema import build_schema
 from api.settings import Settings
+from api.workers import Workers
 from models.services.seed import seed
 from models.store.migrations import upgrade
 from models.store.roles import UnfitRoleError, check_app_role, grant_to_app_role
@@ -43,20 +44,28 @@ def serve(host: str, port: int, dev: bool, workers: int) -> None:  # noqa: FBT00
     database = make_url(settings.database_url).render_as_string(hide_password=True)
     click.echo(f"Townclerk serves on http://{host}:{port}/graphql (dev mode, {database})")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it anew once all requests are answered
-    with _shared_metrics() if workers > 1 else contextlib.nullcontext():
-        uvicorn.run(
-            "api.app:served_app",
-            factory=True,
-            host=host,
-            port=port,
-            workers=workers,
-            log_config=None,
-            access_log=False,
-            http="api.patience:BoundedHttp",
-            ws_max_size=settings.max_body_bytes,
-            timeout_graceful_shutdown=settings.shutdown_seconds,
-            timeout_worker_healthcheck=_WORKER_SECONDS,
-        )
+    config = uvicorn.Config(
+        "api.app:served_app",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        log_config=None,
+        access_log=False,
+        http="api.patience:BoundedHttp",
+        ws="api.patience:PatientSocket",
+        ws_max_size=settings.max_body_bytes,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+        timeout_worker_healthcheck=_WORKER_SECONDS,
+    )
+    if workers > 1:
+        with _shared_metrics():
+            Workers(config, [config.bind_socket()]).run()
+        return
+    server = uvicorn.Server(config)
+    server.run()
+    if not server.started:
+        raise CouldNotError("the server did not start; its log says why")
 
 
 @cli.command()

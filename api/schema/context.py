@@ -1,4 +1,4 @@
-"""What a resolver has at hand: the store, on whose account it runs, and what the request has read so far."""
+"""What a resolver has at hand: the store, who asks, and what the request has read so far."""
 
 from dataclasses import dataclass, field
 
@@ -7,6 +7,7 @@ import strawberry
 from api.pubsub import Listener
 from api.schema.loaders import Loaders
 from api.schema.operation import Operation
+from models.services.access import Asker
 from models.services.history import Caller
 from models.store.unit import Store
 
@@ -19,13 +20,17 @@ class Context:
     """
 
     store: Store
-    caller: Caller
+    asker: Asker
     listener: Listener | None = None
     operation: Operation = field(default_factory=Operation)
     loaders: Loaders = field(init=False)
 
     def __post_init__(self) -> None:
         self.read_anew()
+
+    async def caller(self) -> Caller:
+        """On whose account a change is made. Raises `StorageUnavailableError`."""
+        return await self.asker.caller(self.store)
 
     def read_anew(self) -> None:
         self.loaders = Loaders(self.store)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
+from functools import partial
 
 import strawberry
 from graphql import GraphQLError
@@ -15,6 +16,8 @@ from models.domain.errors import InvalidInput, Refused
 from models.store.audit import AuditEntryRow
 from models.store.mayor import MayorSignalRow
 from models.store.queries import feeds, history, towns
+from models.store.towns import HeadRow
+from models.store.unit import Session, StorageUnavailableError
 
 
 @strawberry.type
@@ -33,7 +36,7 @@ class Subscription:
                     async for row in rows:
                         context.read_anew()
                         yield MayorRestartSignal(row=row)
-        except EndedError as error:
+        except (EndedError, StorageUnavailableError) as error:
             raise resume(listener) from error
 
     @subscription
@@ -60,7 +63,7 @@ class Subscription:
                         yield AuditEntry(row=row)
                         # whoever asks for more has the entry
                         given = listener.given = row.sequence
-        except EndedError as error:
+        except (EndedError, StorageUnavailableError) as error:
             raise resume(listener) from error
 
 
@@ -79,8 +82,7 @@ def _listener(context: Context) -> Listener:
 
 
 async def _entries(context: Context, town_id: str, after: int) -> Sequence[AuditEntryRow]:
-    async with context.store.read() as session:
-        return await feeds.entries_after(session, town_id, after)
+    return await context.store.fetch(partial(feeds.entries_after, chain=town_id, after=after))
 
 
 async def _signals(context: Context, listener: Listener, town_id: str) -> AsyncGenerator[MayorSignalRow, None]:
@@ -88,9 +90,12 @@ async def _signals(context: Context, listener: Listener, town_id: str) -> AsyncG
 
     One that was raised and closed between two looks is told once, as closed: no host shall restart for it.
     """
-    async with context.store.read() as session:
-        head = (await towns.heads(session, [town_id]))[town_id]
-        signal = (await history.open_signals(session, [town_id])).get(town_id)
+
+    async def standing(session: Session) -> tuple[HeadRow, MayorSignalRow | None]:
+        signals = await history.open_signals(session, [town_id])
+        return (await towns.heads(session, [town_id]))[town_id], signals.get(town_id)
+
+    head, signal = await context.store.fetch(standing)
     seen, told, told_open = head.audit_sequence, head.signal_sequence, signal is not None
     if signal is not None:
         yield signal
@@ -105,5 +110,5 @@ async def _signals(context: Context, listener: Listener, town_id: str) -> AsyncG
 
 
 async def _signal_news(context: Context, town_id: str, told: int, *, told_open: bool) -> Sequence[MayorSignalRow]:
-    async with context.store.read() as session:
-        return await feeds.signals_after(session, town_id, told, told_open=told_open)
+    look = partial(feeds.signals_after, town_id=town_id, told=told, told_open=told_open)
+    return await context.store.fetch(look)

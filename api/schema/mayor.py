@@ -181,7 +181,7 @@ class MayorMutation:
             observed = DomainPair(model=input.observed.model, small_model=input.observed.small_model)
         except Refused as refused:
             raise Refused(problem.under("observed") for problem in refused.problems) from refused
-        await detect_mayor_change(context.store, context.caller, input.town_id, observed)
+        await detect_mayor_change(context.store, await context.caller(), input.town_id, observed)
         context.read_anew()
         mayor = await mayor_of(context, input.town_id)
         return DetectMayorChangePayload(restart_required=mayor.standing.signal is not None, mayor=mayor)

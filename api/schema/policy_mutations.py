@@ -207,7 +207,7 @@ class PolicyMutation:
         """Publish a draft laid over the current set, as the town's next version."""
         context = info.context
         outcome = await publishing.publish_override_set(
-            context.store, context.caller, input.publication(), input.draft.draft()
+            context.store, await context.caller(), input.publication(), input.draft.draft()
         )
         return await _published(context, outcome)
 
@@ -216,7 +216,9 @@ class PolicyMutation:
     async def select_profile(self, info: Info, input: SelectProfileInput) -> OverrideSetPayload:  # noqa: A002  # Relay's word
         """Follow another profile, at its latest version, with the same overrides."""
         context = info.context
-        outcome = await publishing.select_profile(context.store, context.caller, input.publication(), input.profile)
+        outcome = await publishing.select_profile(
+            context.store, await context.caller(), input.publication(), input.profile
+        )
         return await _published(context, outcome)
 
     @mutation
@@ -225,7 +227,7 @@ class PolicyMutation:
         """Set one override; one that is stale is renewed by setting it to what it says already."""
         context = info.context
         outcome = await publishing.set_override(
-            context.store, context.caller, input.publication(), input.override.draft()
+            context.store, await context.caller(), input.publication(), input.override.draft()
         )
         return await _published(context, outcome)
 
@@ -235,7 +237,7 @@ class PolicyMutation:
         """Remove the override with this key, so that the profile decides again."""
         context = info.context
         key = DraftKey(role=input.role, label=input.label, rig_id=input.rig_id)
-        outcome = await publishing.remove_override(context.store, context.caller, input.publication(), key)
+        outcome = await publishing.remove_override(context.store, await context.caller(), input.publication(), key)
         return await _published(context, outcome)
 
     @mutation
@@ -244,7 +246,7 @@ class PolicyMutation:
         """Publish what an earlier version said, over the latest version of its profile."""
         context = info.context
         outcome = await publishing.revert_override_set(
-            context.store, context.caller, input.publication(), input.to_version
+            context.store, await context.caller(), input.publication(), input.to_version
         )
         return await _published(context, outcome)
 
@@ -254,7 +256,7 @@ class PolicyMutation:
         """Publish a profile's next version and bring it to every town that follows the profile."""
         context = info.context
         publication = input.publication()
-        outcome = await rollout.publish_profile_version(context.store, context.caller, publication)
+        outcome = await rollout.publish_profile_version(context.store, await context.caller(), publication)
         context.read_anew()
         made = await profile_version_of(context, publication.draft.owner, outcome.subject, outcome.version)
         return ProfileVersionPayload(version_row=made.row, current_version=outcome.version)
@@ -265,7 +267,7 @@ class PolicyMutation:
         """Add models to the catalogue, rename those there, and bring deprecated ones back."""
         context = info.context
         drafts = [ModelDraft(model_id=model.model_id, display_name=model.display_name) for model in models]
-        await catalogue.register_models(context.store, context.caller, drafts)
+        await catalogue.register_models(context.store, await context.caller(), drafts)
         return await _models_payload(context, [draft.model_id for draft in drafts])
 
     @mutation
@@ -275,7 +277,7 @@ class PolicyMutation:
         context = info.context
         await catalogue.deprecate_model(
             context.store,
-            context.caller,
+            await context.caller(),
             model_id=input.model_id,
             replaced_by=input.replaced_by,
             reason=input.reason,

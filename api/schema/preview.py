@@ -103,7 +103,7 @@ class PreviewQuery:
         """What publishing this draft would change. Writes nothing."""
         context = info.context
         try:
-            found = await preview_draft(context.store, context.caller, town_id, draft.draft())
+            found = await preview_draft(context.store, town_id, draft.draft())
         except Refused as refused:
             return PreviewPayload(user_errors=user_errors(refused))
         return PreviewPayload(preview=found)

@@ -138,7 +138,7 @@ class TownMutation:
         """Make a town that follows a central profile; its override set gets version 1."""
         context = info.context
         new = NewTown(town_id=input.town_id, name=input.name, idempotency_key=input.idempotency_key)
-        outcome = await town_service.create_town(context.store, context.caller, new, profile=input.profile)
+        outcome = await town_service.create_town(context.store, await context.caller(), new, profile=input.profile)
         context.read_anew()
         return TownPayload(town=await town_of(context, outcome.subject))
 
@@ -149,7 +149,7 @@ class TownMutation:
         context = info.context
         outcome = await town_service.import_town(
             context.store,
-            context.caller,
+            await context.caller(),
             NewTown(town_id=input.town_id, name=input.name, idempotency_key=input.idempotency_key),
             config=input.config,
             rigs=[NewRig(rig_id=rig.rig_id, name=rig.name, config=rig.config) for rig in input.rigs],
@@ -164,7 +164,7 @@ class TownMutation:
         """Add a rig to a town, or bring a removed one back."""
         context = info.context
         new = NewRig(rig_id=input.rig_id, name=input.name)
-        await town_service.register_rig(context.store, context.caller, input.town_id, new)
+        await town_service.register_rig(context.store, await context.caller(), input.town_id, new)
         return await _rig_payload(info, input.town_id, input.rig_id)
 
     @mutation
@@ -172,7 +172,7 @@ class TownMutation:
     async def remove_rig(self, info: Info, input: RemoveRigInput) -> RigPayload:  # noqa: A002  # Relay's word
         """Take a rig out of a town. Resolutions stay as they are; overrides that name the rig get a warning."""
         context = info.context
-        await town_service.remove_rig(context.store, context.caller, input.town_id, input.rig_id)
+        await town_service.remove_rig(context.store, await context.caller(), input.town_id, input.rig_id)
         return await _rig_payload(info, input.town_id, input.rig_id)
 
     @mutation
@@ -181,7 +181,7 @@ class TownMutation:
         """Replace the whole state of each bead; all of them or none."""
         context = info.context
         beads = [bead.synced() for bead in input.beads]
-        await bead_service.sync_beads(context.store, context.caller, input.town_id, beads)
+        await bead_service.sync_beads(context.store, await context.caller(), input.town_id, beads)
         context.read_anew()
         rows = [await row for row in [bead_of(context, bead.bead_id) for bead in beads]]
         return SyncBeadsPayload(synced=len(rows), beads=rows)

@@ -3,6 +3,7 @@
 A name stands in one place, its row among the actors, so that it can be taken away without touching the record.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from models.domain.audit import AuditAction, Change, TargetType
@@ -31,13 +32,26 @@ def built_in(actor_id: str, *, request_id: str) -> Caller:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Who sends a request, by the name given. To look at something takes no id; to change something does."""
+
+    name: str
+    request_id: str
+
+    async def caller(self, store: Store) -> Caller:
+        """The asker with an id, a new one where nobody goes by that name. Raises `StorageUnavailableError`."""
+        if (actor_id := _BY_NAME.get(self.name)) is not None:
+            return built_in(actor_id, request_id=self.request_id)
+        actor = Actor(actor_id=await actor_named(store, self.name))
+        return Caller(actor=actor, display_name=self.name, credential_id=None, request_id=self.request_id)
+
+
 async def actor_named(store: Store, name: str) -> str:
     """The id of whoever goes by `name`; a new opaque one (``act_`` and 32 hex digits) where nobody does.
 
     Requests that bring a new name at once get the same id, in whatever process. Raises `StorageUnavailableError`.
     """
-    if name in _BY_NAME:
-        return _BY_NAME[name]
     async with store.read() as session:
         known = await history.actor_named(session, name)
 

@@ -32,6 +32,8 @@ from models.store.unit import Session, Store, WriteUnit
 BATCH: Final = 50
 _PATIENCE_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.1
+_SQLITE_TURN_SECONDS: Final = 0.5
+_SQLITE_GAP_SECONDS: Final = 0.15  # whoever waits for SQLite's one writer to end looks every 0.1 seconds
 
 
 class AnotherAtWorkError(Exception):
@@ -132,11 +134,13 @@ async def roll_out(store: Store, name: str, *, patience: float = 0.0, stopping: 
     """Bring the latest version of a central profile to every town that is due, a batch a transaction.
 
     May be begun at any time and in several processes at once. Where another is at it, it is left to that one after
-    `patience` seconds in which no turn was to be had. Ends between two batches once `stopping()` is true.
+    `patience` seconds in which no turn was to be had. On SQLite, which has one writer at a time, others get their turn
+    now and then. Ends between two batches once `stopping()` is true.
     """
     after = ""
     now = asyncio.get_running_loop().time
     give_up = now() + patience
+    rested = now()
     while not stopping():
 
         async def work(unit: WriteUnit, after: str = after) -> str | None:
@@ -155,6 +159,9 @@ async def roll_out(store: Store, name: str, *, patience: float = 0.0, stopping: 
             last = ""
         after = last
         give_up = now() + patience
+        if store.database.is_sqlite and now() - rested > _SQLITE_TURN_SECONDS:
+            await asyncio.sleep(_SQLITE_GAP_SECONDS)  # other writers' turn
+            rested = now()
 
 
 async def roll_out_all(store: Store, *, stopping: Callable[[], bool] = _never) -> None:

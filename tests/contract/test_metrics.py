@@ -1,7 +1,9 @@
 """`GET /metrics`: what is counted, under names that no client can add to."""
 
 import asyncio
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -48,6 +50,15 @@ class Counting:
     def __call__(self, name: str, **labels: str) -> float:
         now = numbers(self.api)
         return now.get(key(name, **labels), 0) - self.before.get(key(name, **labels), 0)
+
+
+def test_metrics__while_a_process_is_coming_up__are_those_of_the_others(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    (tmp_path / f"counter_{os.getpid()}.db").touch()  # as it is before anything is written to it
+    with serving(database_url) as api:
+        assert numbers(api)[key("database_up")] == 1
 
 
 @pytest.fixture

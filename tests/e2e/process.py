@@ -85,6 +85,15 @@ class Server:
         self._process.terminate()
 
     @property
+    def has_ended(self) -> bool:
+        return self._process.exitcode is not None
+
+    @property
+    def waits_for_an_answer(self) -> bool:
+        """Whether its first thread is held by a poll, as it is when it has asked a worker for a sign of life."""
+        return "poll" in Path(f"/proc/{self._process.pid}/wchan").read_text(encoding="ascii")
+
+    @property
     def workers(self) -> list[int]:
         """The ids of the processes that it has started and that serve."""
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text(encoding="ascii")

@@ -38,6 +38,7 @@ PROFILE: Final = "balanced"
 PUBLISH: Final = """mutation ($input: PublishProfileVersionInput!) { publishProfileVersion(input: $input) {
     currentVersion townsFollowing townsUpdated mayorRestartsSignalled userErrors { code }
 } }"""
+REGISTER: Final = "mutation ($input: RegisterRigInput!) { registerRig(input: $input) { userErrors { code } } }"
 DUE: Final = f'{{ profile(name: "{PROFILE}") {{ current {{ townsDue }} }} }}'
 READ: Final = """query ($t: ID!) { taskResolution(townId: $t, task: {role: MAYOR}) {
     overrideSetVersion profileVersion model smallModel matchedRule { source }
@@ -86,9 +87,10 @@ def test_rollout__to_very_many_towns__is_finished_by_another_when_its_process_is
         dies = partial(planted.death_after, commits=TOWNS // BATCH // 2)  # about half of the batches
         publisher = stack.enter_context(serving_process(database_url, plant=dies, rollout_interval_seconds=NEVER))
         reader = stack.enter_context(serving_process(database_url, rollout_interval_seconds=NEVER))
-        pool, over = stack.enter_context(ThreadPoolExecutor(READERS)), Event()
+        pool, over = stack.enter_context(ThreadPoolExecutor(READERS + 1)), Event()
         stack.callback(over.set)
         readers = [pool.submit(read, Hall(reader), towns, over, Random(number)) for number in range(READERS)]
+        writer = pool.submit(write, Hall(reader), towns.whole, over)
         given = profile_input(PROFILE, 1, mayor=KILO, idempotencyKey="the-rollout")
         assert send(Hall(publisher), given) is None, "it was through before it was killed"
         left = due(reader.api)
@@ -98,6 +100,7 @@ def test_rollout__to_very_many_towns__is_finished_by_another_when_its_process_is
         await_finished(reader.api, left)
         over.set()
         reads = sum(each.result(SECONDS) for each in readers)
+        writes = writer.result(SECONDS)
         assert send(Hall(finisher), given) == {
             "currentVersion": 2,
             "townsFollowing": TOWNS,
@@ -108,7 +111,12 @@ def test_rollout__to_very_many_towns__is_finished_by_another_when_its_process_is
     assert_moved_once(database_url, towns)
     entries = verified(database_url, {CENTRAL_CHAIN, *towns.whole, *towns.overriding, *towns.restarted})
     counts = {"towns updated once": TOWNS, "of them after the kill": left, "signals": len(towns.signalled)}
-    counts |= {"reads meanwhile": reads, "wrong reads": 0, "entries verified": entries}
+    counts |= {
+        "reads meanwhile": reads,
+        "wrong reads": 0,
+        "other writes meanwhile": writes,
+        "entries verified": entries,
+    }
     report("A profile's version for very many towns", backend, counts)
 
 
@@ -143,8 +151,7 @@ def await_finished(api: Api, left: int) -> None:
 
 def read(hall: Hall, towns: Towns, over: Event, random: Random) -> int:
     """Ask one town after the other until all is over; each answer has to be right. Gives how many there were."""
-    # One who is known: a new name is written down first, and a writer may wait for longer than SQLite lets it.
-    client, everywhere, overriding = Client(hall, "dev"), towns.all, set(towns.overriding)
+    client, everywhere, overriding = Client(hall, f"reader-{random.random()}"), towns.all, set(towns.overriding)
     newest: dict[str, int] = {}
     reads = 0
     while not over.is_set():
@@ -166,6 +173,20 @@ def read(hall: Hall, towns: Towns, over: Event, random: Random) -> int:
         reads += 1
     client.close()
     return reads
+
+
+def write(hall: Hall, towns: Sequence[str], over: Event) -> int:
+    """Register rigs until all is over, each under a name that is new; none may be refused. Gives how many."""
+    writes = 0
+    while not over.is_set():
+        client = Client(hall, f"newcomer-{writes}")
+        given = {"townId": towns[writes % len(towns)], "rigId": f"rig-{writes}", "name": "Rig"}
+        answer = client.ask(0, REGISTER, {"input": given})
+        client.close()
+        assert error_code(answer) is None
+        assert answer["data"]["registerRig"]["userErrors"] == []
+        writes += 1
+    return writes
 
 
 def assert_moved_once(url: str, towns: Towns) -> None:
