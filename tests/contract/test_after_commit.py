@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from models.domain.errors import Refused
-from models.store.engine import open_database
 from models.store.mayor import MayorSignalRow
 from models.store.queries import feeds
 from models.store.unit import Store, WriteUnit
 from models.store.wake import listen
+from tests.chains import with_store
 from tests.client import serving
 from tests.towns import HAIKU, SONNET, make_town, publish, rule
 from tests.writing import writing
@@ -85,14 +85,3 @@ def announcing(*chains: str, then: Callable[[], object] = lambda: None) -> Calla
         then()
 
     return work
-
-
-def with_store(url: str, work: Callable[[Store], Awaitable[Any]]) -> Any:
-    async def run() -> Any:
-        store = Store(database=open_database(url))
-        try:
-            return await work(store)
-        finally:
-            await store.dispose()
-
-    return asyncio.run(run())

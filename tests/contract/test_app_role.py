@@ -17,10 +17,7 @@ from tests.contract.test_append_only import populate
 from tests.databases import Databases
 from tests.e2e.process import Finished, townclerk
 
-pytestmark = [
-    pytest.mark.xdist_group("app_role"),  # its database is made once
-    pytest.mark.parametrize("backend", ["postgresql"], indirect=True),
-]
+pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 
 ROLE: Final = f'Town clerk\'s "app" 100% {os.getpid()}'  # a role is the server's, and its name may be anything
 OTHER: Final = f"townclerk_other_{os.getpid()}"

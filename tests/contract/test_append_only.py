@@ -20,8 +20,6 @@ from tests.contract.test_migrations import look, with_database
 from tests.databases import Databases
 from tests.towns import HAIKU, OPUS, SONNET, make_town, publish, rule, sync
 
-pytestmark = pytest.mark.xdist_group("append_only")  # its databases are made once
-
 ADDED: Final = "0003"  # the revision that made the triggers
 UPDATE: Final = "UPDATE {table} SET {column} = {column}"
 DELETE: Final = "DELETE FROM {table}"

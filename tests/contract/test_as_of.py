@@ -13,8 +13,6 @@ from tests.contract.recipes import profile_input
 from tests.databases import Databases
 from tests.towns import HAIKU, KILO, OPUS, SONNET, make_town, publish, rule, sync
 
-pytestmark = pytest.mark.xdist_group("as_of")  # its databases are made once
-
 HOUR: Final = timedelta(hours=1)
 TICK: Final = timedelta(microseconds=1)
 FIXUP: Final = "gt:pr-fixup"

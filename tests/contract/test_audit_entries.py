@@ -17,8 +17,6 @@ from tests.contract.inputs import problems_of
 from tests.contract.recipes import RECIPES, Call, Recipe, codes, mutations, send, unique
 from tests.towns import HAIKU, OPUS, SONNET, make_town, publish, rule, sync
 
-pytestmark = pytest.mark.xdist_group("audit_entries")  # its databases are made once
-
 CENTRAL = "@central"
 ALL_FIELDS = """id townId sequence occurredAt actor { actorId } action targetType targetId versionBefore versionAfter
     reason requestId before after previousHash hash"""

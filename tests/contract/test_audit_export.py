@@ -24,8 +24,6 @@ from tests.contract.recipes import unique
 from tests.contract.test_audit_entries import stored
 from tests.towns import OPUS, SONNET, make_town, publish, rule
 
-pytestmark = pytest.mark.xdist_group("audit_export")  # its databases are made once
-
 REASONS: Final = (
     "=1+1",
     '=HYPERLINK("https://a.example","x")',

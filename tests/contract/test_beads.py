@@ -8,8 +8,6 @@ from tests.client import Api, Json
 from tests.contract.recipes import Call, codes, send, unique
 from tests.towns import HAIKU, KILO, OPUS, SONNET, make_town, publish, sync
 
-pytestmark = pytest.mark.xdist_group("beads")  # its databases are made once
-
 BEAD: Final = """beadId type status title labels role model rig { rigId } updatedAt resolution { role model }
     revisions { edges { node { revision at type status labels role rigId model actor { displayName } } } }"""
 

@@ -8,8 +8,6 @@ from tests.client import Api, Json
 from tests.contract.recipes import Call, codes, send, unique
 from tests.towns import HAIKU, KILO, OPUS, SONNET, make_town, publish, rule
 
-pytestmark = pytest.mark.xdist_group("catalogue")  # its databases are made once
-
 LABELS: Final = [
     "gt:triage",
     "gt:pr-conflict",

@@ -25,8 +25,6 @@ from tests.contract.recipes import (
 from tests.databases import Databases
 from tests.towns import HAIKU, KILO, OPUS, SONNET, make_town, rule
 
-pytestmark = pytest.mark.xdist_group("concurrency")  # its databases are made once
-
 WRITERS: Final = 32
 
 

@@ -19,8 +19,6 @@ from tests.contract.recipes import RECIPES, send
 from tests.contract.test_statements import Statement, plan, watched
 from tests.databases import Databases
 
-pytestmark = pytest.mark.xdist_group("entries_pages")  # its databases are made once
-
 TOWN: Final = "eventful"
 ENTRIES: Final = 20_000
 PAGE: Final = """

@@ -1,12 +1,12 @@
 """Erasing a person: the name is gone from every table, file and answer, and not a byte of the record has changed."""
 
-import asyncio
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import pytest
 from sqlalchemy import make_url, select
@@ -14,19 +14,16 @@ from sqlmodel import SQLModel
 
 from models.domain.errors import Code, Refused
 from models.domain.vocabulary import Actor
-from models.services.access import COMMAND_LINE, built_in, forget_actor
+from models.services.access import COMMAND_LINE, actor_named, built_in, forget_actor
 from models.services.history import Caller
 from models.services.towns import NewRig, register_rig
-from models.store.engine import open_database
 from models.store.unit import Store
+from tests.chains import with_store
 from tests.client import Api, Json, serving
 from tests.contract.recipes import RECIPES, codes, send, unique
 from tests.databases import Databases
 from tests.towns import make_town
 
-pytestmark = pytest.mark.xdist_group("forgetting")  # its databases are made once
-
-T = TypeVar("T")
 Rows = dict[str, list[tuple[Any, ...]]]
 
 NAME: Final = "Petra Example-Person"
@@ -46,15 +43,10 @@ CENTRALLY: Final = """sequence action targetType targetId reason requestId befor
     actor { actorId displayName onBehalfOf }"""
 
 
-def with_store(url: str, work: Callable[[Store], Awaitable[T]]) -> T:
-    async def run() -> T:
-        store = Store(database=open_database(url))
-        try:
-            return await work(store)
-        finally:
-            await store.dispose()
-
-    return asyncio.run(run())
+async def join(store: Store, numbers: Iterable[int]) -> None:
+    """Have others come by, each with a name."""
+    for number in numbers:
+        await actor_named(store, f"Someone Else {number}")
 
 
 def rows(url: str) -> Rows:
@@ -135,11 +127,10 @@ class Forgotten:
 @pytest.fixture(scope="module")
 def forgotten(backend: str, databases: Databases) -> Iterator[Forgotten]:
     with serving(databases.fresh(backend)) as api:
-        actor_id, towns = "", []
-        for number in range(CROWD):
-            api.data("{ labels { name } }", headers={"X-Actor": f"Someone Else {number}"})
-            if number == CROWD // 10:
-                actor_id = id_of(api, NAME)
+        towns = []
+        with_store(api.url, partial(join, numbers=range(CROWD // 10)))
+        actor_id = id_of(api, NAME)
+        with_store(api.url, partial(join, numbers=range(CROWD // 10, CROWD)))
         for recipe in RECIPES:
             call = recipe.prepare(api)
             if recipe.takes_key:

@@ -22,8 +22,6 @@ from tests.contract.recipes import (
 )
 from tests.towns import HAIKU, SONNET, make_town, rule
 
-pytestmark = pytest.mark.xdist_group("idempotency")  # its databases are made once
-
 KEYED: Final = tuple({recipe.mutation: recipe for recipe in RECIPES if recipe.takes_key}.values())  # one for each
 FLAG: Final[Json] = {"honorBeadModels": True}
 

@@ -10,8 +10,6 @@ from tests.client import Api, Json
 from tests.contract.recipes import unique
 from tests.towns import HAIKU, KILO, OPUS, SONNET
 
-pytestmark = pytest.mark.xdist_group("import")  # its databases are made once
-
 IMPORTED: Final = """notes town {
     overrideSet { version cause honorBeadModels profile { name town { townId } } overrides { key model }
         profileVersion { version smallModel rules { key model } } }

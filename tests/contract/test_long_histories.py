@@ -15,8 +15,6 @@ from tests.client import Json
 from tests.contract.test_statements import SCAN, Statement, plan, watched
 from tests.databases import Databases
 
-pytestmark = pytest.mark.xdist_group("long_histories")  # its databases are made once
-
 SHORT, LONG = 10, 10_000  # each a town of that many override sets, with a bead of that many revisions, a second apart
 BEGAN: Final = datetime.fromisoformat("2026-01-01T00:00:00Z")
 EVERY_DOOR: Final = """

@@ -13,8 +13,6 @@ from tests.client import Api, Json
 from tests.contract.recipes import REASON, own_profile, profile_input
 from tests.towns import HAIKU, KILO, OPUS, SONNET, make_town, rule
 
-pytestmark = pytest.mark.xdist_group("mayor")  # its databases are made once
-
 Pair = tuple[str, str]
 
 PAIR: Final = "{ model smallModel }"

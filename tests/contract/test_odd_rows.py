@@ -8,8 +8,6 @@ from sqlalchemy import text
 from tests.contract.true_history import TOWN
 from tests.tampering import Owner
 
-pytestmark = pytest.mark.xdist_group("verification")  # its databases are made once
-
 on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)  # PostgreSQL's types have one spelling each
 
 

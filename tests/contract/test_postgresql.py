@@ -20,7 +20,7 @@ from tests.postgres import postgres_server
 from tests.proxy import Break, Proxy, proxy
 from tests.towns import HAIKU, OPUS, make_town, rule
 
-pytestmark = [pytest.mark.parametrize("backend", ["postgresql"], indirect=True), pytest.mark.xdist_group("postgresql")]
+pytestmark = [pytest.mark.parametrize("backend", ["postgresql"], indirect=True)]
 
 UNAVAILABLE = ["STORAGE_UNAVAILABLE"]
 SECONDS = 20  # for what takes a fraction of one

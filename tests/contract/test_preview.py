@@ -8,8 +8,6 @@ from tests.client import Api, Json
 from tests.contract.recipes import REASON, chain_lengths, unique
 from tests.towns import HAIKU, KILO, OPUS, SONNET, make_town, publish, rule, sync
 
-pytestmark = pytest.mark.xdist_group("preview")  # its databases are made once
-
 PAIR: Final = "{ model smallModel fingerprint }"
 RESOLUTION: Final = "{ model smallModel because matchedRule { key source } considered { key outcome } fingerprint }"
 DETECTION: Final = f"""changeDetection {{ mayorChanged mayorRestartRequired mayorBefore {PAIR} mayorAfter {PAIR}

@@ -8,8 +8,6 @@ from tests.client import Api, Json
 from tests.contract.recipes import REASON, followed_profile, own_profile, profile_input, unique
 from tests.towns import HAIKU, KILO, OPUS, SONNET, make_town, publish, rule
 
-pytestmark = pytest.mark.xdist_group("profiles")  # its databases are made once
-
 PAYLOAD: Final = """currentVersion townsFollowing townsUpdated mayorRestartsSignalled
     profileVersion { version townsFollowing townsDue }"""
 

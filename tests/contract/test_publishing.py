@@ -9,8 +9,6 @@ from tests.client import Api, Json
 from tests.contract.recipes import REASON, Call, codes, own_profile, profile_input, send, unique
 from tests.towns import HAIKU, KILO, OPUS, SONNET, make_town, publish, rule, sync
 
-pytestmark = pytest.mark.xdist_group("publishing")  # its databases are made once
-
 MAYOR: Final = rule(SONNET, "MAYOR")
 POLECAT: Final = rule(OPUS, "POLECAT")
 SET: Final = """version cause revertOf profile { name } profileVersion { version } honorBeadModels reason

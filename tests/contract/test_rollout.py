@@ -21,8 +21,6 @@ from tests.contract.recipes import REASON, profile_input, unique
 from tests.databases import Databases
 from tests.towns import HAIKU, KILO, OPUS, make_town, publish, rule
 
-pytestmark = pytest.mark.xdist_group("rollout")  # its databases are made once
-
 TOWNS: Final = 102  # two full batches of 50, and two more
 OVERRIDING: Final = 6  # of them, with a mayor of their own
 NEVER: Final = 3600.0  # seconds between two looks of the watch: none within a test

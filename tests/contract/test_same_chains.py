@@ -19,8 +19,6 @@ from tests.contract.recipes import RECIPES, codes, profile_input, send
 from tests.databases import Databases
 from tests.towns import HAIKU, KILO, OPUS, make_town, publish, rule, sync
 
-pytestmark = pytest.mark.xdist_group("same_chains")  # its databases are made once
-
 SHARED: Final = "tidal"  # a profile that several towns follow
 FOLLOWERS: Final = 4
 ACTORS: Final = ("ann", "ben", None)  # None is whom nobody names

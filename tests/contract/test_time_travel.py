@@ -24,8 +24,6 @@ from tests.reference import TaskJson
 from tests.tampering import faults
 from tests.towns import KILO
 
-pytestmark = pytest.mark.xdist_group("time_travel")  # its databases are made once
-
 SEED: Final = 20261123
 STEPS: Final = 60
 TICK: Final = timedelta(microseconds=1)

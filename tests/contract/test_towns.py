@@ -10,8 +10,6 @@ from tests.client import Api, Json
 from tests.contract.recipes import REASON, own_profile, unique
 from tests.towns import KILO, SONNET, make_town, publish, rule, sync
 
-pytestmark = pytest.mark.xdist_group("towns")  # its databases are made once
-
 RIGS: Final = "query ($t: ID!) { town(townId: $t) { rigs { id rigId name removedAt town { townId } } } }"
 
 

@@ -2,8 +2,6 @@
 
 from datetime import UTC, datetime
 
-import pytest
-
 from models.domain.overrides import Choice, next_set
 from models.domain.vocabulary import OverrideSetCause
 from models.services.access import COMMAND_LINE, built_in
@@ -15,8 +13,6 @@ from tests.client import Api, Json
 from tests.contract.recipes import unique
 from tests.towns import make_town, sync
 from tests.waiting import REQUEST_ID, turns_taken, under_way
-
-pytestmark = pytest.mark.xdist_group("turns")  # its databases are made once
 
 HEADERS = {"X-Request-Id": REQUEST_ID}
 _CALLER = built_in(COMMAND_LINE, request_id="under-way")

@@ -21,9 +21,6 @@ from tests.contract.true_history import IMPORTED, LAST, TOWN
 from tests.tampering import Owner, Row, columns, entry, entry_update, owning, primary_key
 from tests.towns import HAIKU, KILO
 
-pytestmark = pytest.mark.xdist_group("verification")  # its databases are made once
-
-
 # ---------------------------------------------------------------- true histories
 
 

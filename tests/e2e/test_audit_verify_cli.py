@@ -16,8 +16,6 @@ from tests.e2e.process import SCRIPT, SECONDS, Finished, script, townclerk
 from tests.tampering import entry_update, owning
 from tests.towns import OPUS, publish, rule, sync
 
-pytestmark = pytest.mark.xdist_group("audit_verify_cli")  # its databases are made once
-
 TOWN: Final = "audited"
 NO_DATABASE: Final = "sqlite:////nowhere/at/all.db"
 

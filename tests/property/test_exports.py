@@ -13,7 +13,7 @@ from models.domain.export_check import NotAnExportError, verify_export
 from models.domain.verification import Head
 from tests import independent_verifier
 from tests.forgery import entry_alterations
-from tests.histories import LINKS, TOWN, Link, exported, head_of, relinked
+from tests.histories import LINKS, TOWN, Link, exported, fields_of, head_of, relinked
 from tests.property.strategies import THOROUGH
 
 CHAIN: Final = LINKS[TOWN]
@@ -91,7 +91,8 @@ def forged_chains(draw: st.DrawFn) -> list[Link]:
     start = draw(st.integers(0, len(CHAIN) - 1))
     match draw(st.sampled_from(["alter", "drop", "cut", "twice"])):
         case "alter":
-            links[start] = (canonical_bytes(draw(st.sampled_from(alterations[start]))), "")
+            altered = draw(st.sampled_from(alterations[start]))
+            links[start] = (canonical_bytes({**altered, "previousHash": fields_of(CHAIN[start])["previousHash"]}), "")
         case "drop":
             del links[start]
         case "cut":
