@@ -40,9 +40,11 @@ def backend(request: pytest.FixtureRequest, databases: Databases) -> str:
 
 
 @pytest.fixture
-def database_url(backend: str, databases: Databases) -> str:
+def database_url(backend: str, databases: Databases) -> Iterator[str]:
     """A fresh database, migrated and seeded."""
-    return databases.fresh(backend)
+    url = databases.fresh(backend)
+    yield url
+    databases.drop(url)
 
 
 @pytest.fixture

@@ -29,8 +29,10 @@ OPTIONS = {
     "synchronous_commit": "off",
     "full_page_writes": "off",
 }
-# Its standard input closes when this process is gone, however it went. `$1` is the server's id, `$2` its folder.
-LEASH = 'read -r _; kill -QUIT "$1"; sleep 3; rm -rf -- "$2"'
+# Its standard input closes when this process is gone, however it went. `$1` is the server's id, the rest its folders.
+LEASH = 'read -r _; kill -QUIT "$1"; sleep 3; shift; rm -rf -- "$@"'
+MEMORY = Path("/dev/shm")  # noqa: S108  # folders with names of their own are made in it
+ENOUGH_MEMORY = 4 * 2**30  # bytes; each database takes some eight million
 
 
 class NoPostgresError(RuntimeError):
@@ -53,16 +55,21 @@ def server_binaries() -> Path | None:
 
 
 class Server:
-    """A server in a folder of its own, which can be stopped and started; its URL stays what it is."""
+    """A server in folders of its own, which can be stopped and started; its URL stays what it is.
 
-    def __init__(self, home: Path, binaries: Path, options: Mapping[str, str]) -> None:
+    What it stores is in `store`, its programs are in `home`, since a file system in memory may refuse to run any.
+    """
+
+    def __init__(self, home: Path, store: Path, binaries: Path, options: Mapping[str, str]) -> None:
         self.home = home
+        self._store = store
         self._options = options
-        self._data, self._log = home / "data", home / "log"
+        self._data, self._log = store / "data", home / "log"
         self._nobody = pwd.getpwnam("nobody") if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
         self._running = ExitStack()
         if self._nobody:
             home.chmod(0o711)
+            store.chmod(0o711)
             if PACKAGES not in binaries.parents:
                 binaries = _copy_for_all(binaries, home)
         self._binaries = binaries
@@ -87,7 +94,7 @@ class Server:
         settings = {**OPTIONS, **self._options, "unix_socket_directories": self._data}
         options = [f"--{name}={value}" for name, value in settings.items()]
         server = self._begin(self._binaries / "postgres", "-D", self._data, *options)
-        leash = ["/bin/sh", "-c", LEASH, "leash", str(server.pid), str(self.home)]
+        leash = ["/bin/sh", "-c", LEASH, "leash", str(server.pid), str(self.home), str(self._store)]
         leashed = self._running.enter_context(subprocess.Popen(leash, stdin=subprocess.PIPE, start_new_session=True))
         self._running.callback(leashed.kill)
         self._running.callback(server.wait)
@@ -124,8 +131,8 @@ def postgres_server(**options: str) -> Iterator[Server]:
     binaries = server_binaries()
     if binaries is None:
         raise NoPostgresError(f"no PostgreSQL server: neither in the package {WHEEL} nor under {PACKAGES}")
-    with tempfile.TemporaryDirectory(prefix="townclerk-pg-", ignore_cleanup_errors=True) as folder:
-        server = Server(Path(folder), binaries, options)
+    with _folder() as home, _folder(_memory()) as store:
+        server = Server(home, store, binaries, options)
         try:
             server.start()
             yield server
@@ -138,6 +145,20 @@ def postgres() -> Iterator[str]:
     """The URL of a server as `postgres_server` gives it."""
     with postgres_server() as server:
         yield server.url
+
+
+@contextmanager
+def _folder(within: Path | None = None) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="townclerk-pg-", dir=within, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _memory() -> Path | None:
+    """A file system in memory with room for all databases, where making one is ten times quicker than on a disk."""
+    with suppress(OSError):
+        if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ENOUGH_MEMORY:
+            return MEMORY
+    return None
 
 
 def _newest_first(folders: Iterable[Path]) -> list[Path]:

@@ -22,5 +22,7 @@ def true_history(backend: str, databases: Databases) -> str:
 @pytest.fixture
 def owner(backend: str, databases: Databases, true_history: str) -> Iterator[Owner]:
     """The owner of a copy of it."""
-    with owning(databases.copy(backend, true_history)) as someone:
+    url = databases.copy(backend, true_history)
+    with owning(url) as someone:
         yield someone
+    databases.drop(url)

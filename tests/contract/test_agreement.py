@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 from tests.client import Api, Json
 from tests.property.strategies import RIGS, override_rule, questions, tasks
 from tests.reference import ProfileJson, Question, RuleJson, TaskJson, fits
+from tests.sizes import sized
 from tests.towns import configure, make_own_profile, make_town, sync
 
-FEW: Final = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW: Final = settings(
+    max_examples=sized("examples", quick=3, ci=6, full=50), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 NUMBERS: Final = itertools.count(1)
 RESOLUTION: Final = """
 fragment resolution on Resolution {

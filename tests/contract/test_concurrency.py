@@ -23,6 +23,7 @@ from tests.contract.recipes import (
     unique,
 )
 from tests.databases import Databases
+from tests.sizes import sized
 from tests.towns import HAIKU, KILO, OPUS, SONNET, make_town, rule
 
 WRITERS: Final = 32
@@ -49,11 +50,11 @@ def reads_back(api: Api, town_id: str) -> tuple[list[int], list[int], set[str]]:
 
 
 def test_publishes__on_one_expected_version__have_one_winner_a_round(shared_api: Api) -> None:
-    race(shared_api, shared_api, rounds=10)
+    race(shared_api, shared_api, rounds=sized("races", quick=2, ci=10))
 
 
 def test_publishes__on_one_expected_version_to_two_processes__have_one_winner_a_round(apis: list[Api]) -> None:
-    race(*apis, rounds=2)
+    race(*apis, rounds=sized("races_of_two", quick=1, ci=2))
 
 
 def race(*apis: Api, rounds: int) -> None:

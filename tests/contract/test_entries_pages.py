@@ -18,9 +18,11 @@ from tests.client import Api, Json, serving
 from tests.contract.recipes import RECIPES, send
 from tests.contract.test_statements import Statement, plan, watched
 from tests.databases import Databases
+from tests.sizes import sized
 
 TOWN: Final = "eventful"
-ENTRIES: Final = 20_000
+ENTRIES: Final = sized("entries", quick=6_000, ci=20_000)
+FILTERS: Final = sized("filters", quick=3, ci=12)  # at random, for each seed
 PAGE: Final = """
 query ($filter: AuditFilter, $first: Int, $after: String) {
   auditEntries(townId: "eventful", filter: $filter, first: $first, after: $after) {
@@ -184,7 +186,7 @@ def test_page__narrowed_at_random__is_the_newest_that_meet_all_of_it(
     history: History, townclerk: Api, seed: int
 ) -> None:
     random = Random(seed)  # noqa: S311  # no secret
-    for _ in range(12):
+    for _ in range(FILTERS):
         assert_pages(history, townclerk, random_filter(random), size=random.choice((1, 7, 50)), pages=3)
 
 

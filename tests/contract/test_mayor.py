@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.client import Api, Json
 from tests.contract.recipes import REASON, own_profile, profile_input
+from tests.sizes import sized
 from tests.towns import HAIKU, KILO, OPUS, SONNET, make_town, rule
 
 Pair = tuple[str, str]
@@ -419,7 +420,9 @@ def walk(town: Town, course: Sequence[Step]) -> Iterator[tuple[Model, Standing, 
         yield model, found, payload["changeDetection"]["mayorRestartRequired"]
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=sized("walks", quick=3, ci=8, full=50), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 @given(course=st.lists(steps, min_size=6, max_size=15))
 def test_signals__on_any_walk__are_those_of_the_rules(shared_api: Api, course: list[Step]) -> None:
     town = Town(shared_api, make_town(shared_api, rigs=()))

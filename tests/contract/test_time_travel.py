@@ -21,11 +21,12 @@ from tests.databases import Databases
 from tests.fold import EntryJson, Profiles, changes, fold
 from tests.random_history import CREATED, IMPORTED, OWN, SHARED, TOWNS, RandomHistory, bead_ids
 from tests.reference import TaskJson
+from tests.sizes import sized
 from tests.tampering import faults
 from tests.towns import KILO
 
 SEED: Final = 20261123
-STEPS: Final = 60
+STEPS: Final = sized("steps", quick=34, ci=60)
 TICK: Final = timedelta(microseconds=1)
 
 

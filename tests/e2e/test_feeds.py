@@ -14,13 +14,14 @@ from models.store.wake import LISTENER
 from tests.client import Api
 from tests.databases import Databases
 from tests.e2e.process import Server, serving_process
+from tests.sizes import sized
 from tests.streams import SECONDS, ClosedByServer, followed
 from tests.towns import make_town, publish, rule
 from tests.writing import Writer, writing
 
 OVER = ("socket", "events")
-MANY = 1_000
-RECONNECTS = 50
+MANY = sized("feed_entries", quick=200, ci=1_000)
+RECONNECTS = sized("reconnects", quick=16, ci=50)
 KILL = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()
 """
@@ -74,7 +75,7 @@ def test_feed__resumed_after_a_sequence__begins_with_the_next(
         assert next(entries)["sequence"] == 254
 
 
-def test_feed__of_a_client_that_reconnects_fifty_times__misses_none(
+def test_feed__of_a_client_that_reconnects_again_and_again__misses_none(
     servers: tuple[Server, Server], writer: Writer, url: str
 ) -> None:
     """Each time to another process, by either transport, and after as little as no entry at all."""
@@ -82,7 +83,7 @@ def test_feed__of_a_client_that_reconnects_fifty_times__misses_none(
     random = Random(4)  # noqa: S311  # a test's dice
     had: list[int] = []
     with writing(url) as beside, ThreadPoolExecutor(1) as pool:
-        written = pool.submit(beside.write, town_id, 320)
+        written = pool.submit(beside.write, town_id, 6 * RECONNECTS)
         for number in range(RECONNECTS):
             api = servers[number % 2].api
             with followed(api, town_id, len(had), over=OVER[number // 2 % 2]) as entries:
@@ -91,7 +92,7 @@ def test_feed__of_a_client_that_reconnects_fifty_times__misses_none(
     last = writer.head(town_id)
     with followed(servers[0].api, town_id, len(had), over="socket") as entries:
         had += [entry["sequence"] for entry in islice(entries, last - len(had))]
-    assert had == list(range(1, 324))
+    assert had == list(range(1, 6 * RECONNECTS + 4))
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
@@ -103,15 +104,15 @@ def test_feeds__whose_listening_connection_is_killed_again_and_again__miss_none(
     killed = 0
     with ThreadPoolExecutor(len(subscribers)) as pool:
         feeds = [pool.submit(sequences, api, town_id, over, MANY + 3) for api, over in subscribers]
-        for _ in range(MANY // 100):
+        for _ in range(MANY // 50):
             killed += kill_a_listener(url)
-            writer.write(town_id, 100)
+            writer.write(town_id, 50)
         assert [feed.result(SECONDS) for feed in feeds] == [list(range(1, MANY + 4))] * 3
-    assert killed == MANY // 100
+    assert killed == MANY // 50
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)  # the other has its thousand above
-def test_feeds__of_a_thousand_entries_written_by_another_process__have_each_once(
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)  # the other has its many above
+def test_feeds__of_many_entries_written_by_another_process__have_each_once(
     servers: tuple[Server, Server], writer: Writer
 ) -> None:
     town_id = make_town(servers[0].api)

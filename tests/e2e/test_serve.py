@@ -10,9 +10,10 @@ from sqlalchemy import make_url
 from tests.client import Api, Json, serving
 from tests.databases import Databases
 from tests.e2e.process import serving_process
+from tests.sizes import sized
 from tests.towns import HAIKU, OPUS, SONNET, make_town, publish, rule, sync
 
-ROUNDS = 4
+ROUNDS = sized("kill_rounds", quick=1, ci=4)
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,14 @@ import pytest
 from tests.client import Api, Json
 from tests.databases import Databases
 from tests.e2e.process import serving_process
+from tests.sizes import sized
 from tests.streams import SIGNALS, event_stream, talking
 from tests.towns import HAIKU, OPUS, SONNET, make_town, publish, rule
 
 Signal = tuple[int, str, str | None]  # sequence, model to restart with, why it was closed
 
 MODELS = (OPUS, SONNET, HAIKU)
-BURSTS = 6
+BURSTS = sized("bursts", quick=2, ci=6)
 
 
 @pytest.fixture(scope="module")

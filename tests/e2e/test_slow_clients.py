@@ -16,7 +16,7 @@ from tests.streams import AUDIT_FEED, SIGNALS, ClosedByServer, Socket, event_str
 from tests.towns import make_town, sync
 
 LARGE: Final = AUDIT_FEED.format("sequence " + " ".join(f"copy{number}: after" for number in range(40)))
-ENTRIES: Final = 40  # of a megabyte each, as told
+ENTRIES: Final = 14  # of a megabyte each, as told
 BLOCKED: Final = "a client did not read"
 
 

@@ -61,7 +61,22 @@ def counted(http: httpx2.Client, name: str, **labels: str) -> float:
     return sum(it.value for it in samples if it.name == name and labels.items() <= it.labels.items())
 
 
-def test_workers__both_of_them__answer_and_either_tells_of_both(server: Server) -> None:
+def test_workers__answer_for_each_other__replace_the_dead_and_end_when_asked(server: Server) -> None:
+    either_answers_and_tells_of_both(server)
+    both_write(server)
+    lose_one(server)
+    await_workers(server)
+    with connection(server) as http:
+        assert counted(http, "townclerk_http_requests_in_flight") == 1
+        assert counted(http, "townclerk_pool_connections_max", pool="read") == 10
+    workers = server.workers
+    assert server.stop() == 0
+    for pid in workers:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def either_answers_and_tells_of_both(server: Server) -> None:
     one, other = server.workers
     for silent in (one, other):
         with held(silent), connection(server) as http:
@@ -73,44 +88,24 @@ def test_workers__both_of_them__answer_and_either_tells_of_both(server: Server) 
             assert counted(http, COUNT, field="labels") == 6
             assert counted(http, "townclerk_http_requests_in_flight") == 1
             assert counted(http, "townclerk_database_up") == 1
+
+
+def both_write(server: Server) -> None:
     with ThreadPoolExecutor(4) as pool:
         towns = list(pool.map(lambda _: make_town(server.api), range(4)))
     assert [publish(server.api, town_id, honorBeadModels=True)["currentVersion"] for town_id in towns] == [2] * 4
 
 
-def test_workers__asked_to_end__end_well_and_leave_nothing(server: Server) -> None:
-    workers = server.workers
-    assert server.stop() == 0
-    for pid in workers:
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
-
-
-def test_worker__that_is_killed__is_replaced_and_forgotten_by_the_gauges(server: Server) -> None:
-    victim, _ = server.workers
-    os.kill(victim, signal.SIGKILL)
-    deadline = time.monotonic() + SECONDS
-    while victim in server.workers:
-        assert time.monotonic() < deadline, "the worker is not replaced"
-    await_workers(server)
-    with connection(server) as http:
-        assert counted(http, "townclerk_http_requests_in_flight") == 1
-        assert counted(http, "townclerk_pool_connections_max", pool="read") == 10
-
-
-def test_worker__that_dies_when_asked_for_a_sign_of_life__is_replaced_and_the_server_ends_when_asked(
-    server: Server,
-) -> None:
-    """It is held first, so that it is sure to owe an answer, for which the parent would wait for a minute."""
+def lose_one(server: Server) -> None:
+    """Kill a worker that owes its parent a sign of life, for which that one would wait for a minute."""
     victim, _ = server.workers
     deadline = time.monotonic() + SECONDS
     with held(victim):
         while not server.waits_for_an_answer:
             assert time.monotonic() < deadline, "no sign of life is asked for"
         os.kill(victim, signal.SIGKILL)
-    while len(server.workers) < 2:
+    while victim in server.workers or len(server.workers) < 2:
         assert time.monotonic() < deadline, "the worker is not replaced"
-    assert server.stop() == 0
 
 
 def test_workers__whose_parent_is_killed__end_too(server: Server) -> None:

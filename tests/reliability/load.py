@@ -14,8 +14,8 @@ from tests.client import Api, Json
 from tests.reference import Answer, RuleJson, TaskJson
 from tests.reliability.checker import Conflicted, Failed, Published, Read, Setting
 from tests.reliability.checker import Event as Heard
-from tests.reliability.sizes import SECONDS
 from tests.reliability.wire import STORAGE_UNAVAILABLE, Client, Hall, NoAnswerError, error_code
+from tests.sizes import SECONDS
 from tests.towns import make_town, sync
 
 REASON: Final = "Under load."

@@ -8,11 +8,11 @@ from typing import Final
 
 from tests.client import Api, Json, SteppingClock, serving
 from tests.contract.recipes import profile_input
-from tests.reliability.sizes import report, sized
 from tests.reliability.stored import verified
+from tests.sizes import report, sized
 from tests.towns import HAIKU, KILO, OPUS, SONNET, make_town, publish, rule, sync
 
-WRITES: Final = sized("clock_writes", ci=24, full=400)
+WRITES: Final = sized("clock_writes", quick=6, ci=24, full=400)
 HOUR: Final = timedelta(hours=1)
 TICK: Final = timedelta(microseconds=1)
 NEVER: Final = 3600.0  # seconds between two looks for rollouts to finish

@@ -10,13 +10,13 @@ from tests.e2e.process import Server, serving_process
 from tests.reliability import planted
 from tests.reliability.checker import Conflicted, Published, Read, Wrong, check
 from tests.reliability.load import TASKS, Load, prepare
-from tests.reliability.sizes import report, sized
 from tests.reliability.stored import verified
 from tests.reliability.wire import Hall
+from tests.sizes import report, sized
 
 CLIENTS: Final = 8
 TOWNS: Final = 2
-PUBLISHES: Final = sized("publishes", ci=80, full=5_000)
+PUBLISHES: Final = sized("publishes", quick=24, ci=80, full=5_000)
 
 
 def test_history__of_clients_of_two_processes__has_an_explanation(

@@ -9,16 +9,16 @@ from tests.contract.recipes import at_once
 from tests.reliability.checker import check
 from tests.reliability.fleet import Fleet, fleet_of
 from tests.reliability.load import TASKS, Load, Reply, insist, prepare, publication
-from tests.reliability.sizes import report, sized
 from tests.reliability.stored import sets, verified
 from tests.reliability.wire import Client
+from tests.sizes import report, sized
 from tests.towns import KILO, SONNET, make_town, rule
 
 CLIENTS: Final = 6
 TOWNS: Final = 4
-KILLS: Final = sized("kills", ci=8, full=100)
+KILLS: Final = sized("kills", quick=2, ci=8, full=100)
 TRIES: Final = 32
-ONE_KEY_KILLS: Final = sized("one_key_kills", ci=2, full=20)
+ONE_KEY_KILLS: Final = sized("one_key_kills", quick=1, ci=2, full=20)
 A_WRITE: Final = 0.03  # seconds that one takes under this load, or less
 
 

@@ -24,12 +24,12 @@ from tests.client import Api, Json, serving
 from tests.contract.recipes import profile_input
 from tests.e2e.process import serving_process
 from tests.reliability import planted
-from tests.reliability.sizes import SECONDS, report, sized
 from tests.reliability.stored import verified
 from tests.reliability.wire import Client, Hall, NoAnswerError, error_code
+from tests.sizes import SECONDS, report, sized
 from tests.towns import HAIKU, KILO, OPUS, SONNET, make_town, publish, rule
 
-TOWNS: Final = sized("towns", ci=300, full=10_000)
+TOWNS: Final = sized("towns", quick=150, ci=300, full=10_000)
 OF_EACH_KIND: Final = TOWNS // 50
 READERS: Final = 2
 NEVER: Final = 3600.0  # seconds between two looks of a process for rollouts to finish: only as it starts
@@ -84,7 +84,8 @@ def test_rollout__to_very_many_towns__is_finished_by_another_when_its_process_is
     with serving(database_url, rollout_interval_seconds=NEVER) as api:
         towns = make_towns(api)
     with ExitStack() as stack:
-        dies = partial(planted.death_after, commits=TOWNS // BATCH // 2)  # about half of the batches
+        # its name, the version, and about half of the batches
+        dies = partial(planted.death_after, commits=2 + TOWNS // BATCH // 2)
         publisher = stack.enter_context(serving_process(database_url, plant=dies, rollout_interval_seconds=NEVER))
         reader = stack.enter_context(serving_process(database_url, rollout_interval_seconds=NEVER))
         pool, over = stack.enter_context(ThreadPoolExecutor(READERS + 1)), Event()

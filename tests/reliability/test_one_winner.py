@@ -8,13 +8,13 @@ from tests.client import Json
 from tests.contract.recipes import at_once
 from tests.e2e.process import Server
 from tests.reliability.load import PUBLISH, publication
-from tests.reliability.sizes import report, sized
 from tests.reliability.stored import sets, verified
 from tests.reliability.wire import Client, Hall
+from tests.sizes import report, sized
 from tests.towns import KILO, SONNET, make_town, rule
 
 WRITERS: Final = 64
-ROUNDS: Final = sized("rounds", ci=3, full=100)
+ROUNDS: Final = sized("rounds", quick=1, ci=3, full=100)
 
 
 def test_writers__on_one_expected_version_to_two_processes__have_one_winner_a_round(

@@ -13,12 +13,12 @@ from tests.postgres import postgres_server
 from tests.reliability.checker import check
 from tests.reliability.fleet import fleet_of
 from tests.reliability.load import TASKS, Load, prepare
-from tests.reliability.sizes import SECONDS, report, sized
 from tests.reliability.stored import sets, verified
+from tests.sizes import SECONDS, report, sized
 
 CLIENTS: Final = 8
 TOWNS: Final = 4
-CRASHES: Final = sized("crashes", ci=2, full=20)
+CRASHES: Final = sized("crashes", quick=1, ci=2, full=20)
 DURABLE: Final = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}  # as it is by default
 
 

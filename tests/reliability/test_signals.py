@@ -11,11 +11,11 @@ import pytest
 from tests.client import Api, Json
 from tests.contract.recipes import REASON
 from tests.reliability.signal_model import Overrides, Pair, Profile, Signal, Town
-from tests.reliability.sizes import report, sized
 from tests.reliability.stored import verified
+from tests.sizes import report, sized
 from tests.towns import HAIKU, KILO, OPUS, SONNET, make_town, rule
 
-CHANGES: Final = sized("changes", ci=40, full=1_000)
+CHANGES: Final = sized("changes", quick=15, ci=40, full=1_000)
 MODELS: Final = (OPUS, SONNET, HAIKU, KILO)
 MODELS_OR_NONE: Final = (OPUS, SONNET, None)
 PROFILES: Final = ("ebb", "flood")

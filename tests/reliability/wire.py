@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tests.client import Json
 from tests.e2e.process import Server
-from tests.reliability.sizes import SECONDS
+from tests.sizes import SECONDS
 
 STORAGE_UNAVAILABLE: Final = "STORAGE_UNAVAILABLE"
 

@@ -4,6 +4,7 @@ PostgreSQL's types allow one spelling each. SQLite keeps what it is given and co
 one of ours and be found by no query.
 """
 
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Boolean, ColumnElement, DateTime, Integer, LargeBinary, Text, and_, false, func, or_, type_coerce
@@ -14,6 +15,7 @@ _INSTANT: Final = "[0-9]" * 4 + "-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0
 _STORED_AS: Final = ((Integer, "integer"), (LargeBinary, "blob"), (Text, "text"))
 
 
+@cache
 def misspelt(table: Any, *, sqlite: bool) -> ColumnElement[bool]:
     """Whether a row of the table holds a value in another spelling than the one that is written."""
     return or_(false(), *(_misspelt(column) for column in table.__table__.columns)) if sqlite else false()

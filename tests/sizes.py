@@ -1,7 +1,9 @@
 """How large the proofs are, and what they have to report.
 
-The environment variable `SOAK` makes them large: `SOAK=full`, or `SOAK=towns=3000,kills=40` for full sizes but these.
-`SOAK_REPORT` names a file that each proof that holds adds a line of JSON to.
+`make test` runs all of them, small, so that whoever changes something waits for three minutes. The environment variable
+`SOAK` makes them larger: `SOAK=ci` as they run in `.ci/run`, `SOAK=full` as `make soak` runs them, and
+`SOAK=towns=3000,kills=40` full but for these. `SOAK_REPORT` names a file that each proof that holds adds a line of JSON
+to.
 """
 
 import json
@@ -15,9 +17,11 @@ _SOAK: Final = os.environ.get("SOAK", "")
 _REDUCED: Final = dict(size.split("=") for size in _SOAK.split(",") if "=" in size)
 
 
-def sized(name: str, *, ci: int, full: int) -> int:
-    """How many of what is called `name`: for `make test`, or for `make soak`."""
-    return int(_REDUCED.get(name, full)) if _SOAK else ci
+def sized(name: str, *, quick: int, ci: int, full: int | None = None) -> int:
+    """How many of what is called `name`; where there is no `full` size, that of `.ci/run` is all that is to be had."""
+    if _SOAK in {"", "ci"}:
+        return ci if _SOAK else quick
+    return int(_REDUCED.get(name, full or ci))
 
 
 def report(proof: str, backend: str, counts: dict[str, Any]) -> None:
