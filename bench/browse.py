@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from api.observability import configure_logging
 from tests.bulk import add_entries, analyze
 from tests.client import Api, Json, serving
 from tests.databases import BACKENDS, Databases
@@ -41,6 +42,7 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--times", type=int, default=201)
     wanted = parser.parse_args()
+    configure_logging("WARNING")
     columns: dict[str, dict[str, float]] = {}
     with (
         tempfile.TemporaryDirectory(prefix="townclerk-bench-") as folder,
@@ -59,14 +61,14 @@ def main() -> None:
 
 def long_history(url: str, *, entries: int, times: int) -> dict[str, float]:
     """Fill a database and take the times of its pages."""
-    with serving(url, log_level="WARNING") as api:
+    with serving(url) as api:
         town_id = make_town(api, rigs=())
     began = time.perf_counter()
     add_entries(url, town_id, entries)
     if url.startswith("postgresql"):
         analyze(url)  # as its autovacuum does in time
     figures = {"filling it, in seconds": time.perf_counter() - began}
-    with serving(url, log_level="WARNING") as api:
+    with serving(url) as api:
         newest = entry(api, town_id)
         middle = entry(api, town_id, after=cursor(api, town_id, newest["sequence"] // 2))
         founder = entry(api, town_id, narrowed={"actions": ["TOWN_CREATED"]})["actor"]["actorId"]

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from api.observability import configure_logging
 from tests.bulk import add_beads, add_override_sets, add_towns, analyze
 from tests.client import Api, Json, serving
 from tests.databases import BACKENDS, Databases
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument("--sets", type=int, default=1_000)
     parser.add_argument("--towns", type=int, default=5_000)
     wanted = parser.parse_args()
+    configure_logging("WARNING")
     columns: dict[str, dict[str, str]] = {}
     with (
         tempfile.TemporaryDirectory(prefix="townclerk-bench-") as folder,
@@ -79,7 +81,7 @@ def big_town(url: str, *, beads: int, sets: int) -> dict[str, str]:
     if url.startswith("postgresql"):
         analyze(url)  # as its autovacuum does in time
     figures = {"": url.partition(":")[0], "seeding the big town": f"{time.perf_counter() - began:.0f} s"}
-    with serving(url, log_level="WARNING") as api:
+    with serving(url) as api:
         bead = f"{TOWN}-{beads // 2}"
         figures["resolution, the first"] = timed(lambda: api.data(RESOLUTION, id=bead), times=1)
         figures["resolution, the next 200, median"] = timed(lambda: api.data(RESOLUTION, id=bead), times=200)
@@ -131,7 +133,7 @@ def rollout(url: str, towns: int) -> str:
 
 
 def _rollout(url: str, towns: int) -> str:
-    with serving(url, log_level="WARNING", rollout_interval_seconds=3600) as api:
+    with serving(url, rollout_interval_seconds=3600) as api:
         before = peak_memory()
         began = time.perf_counter()
         payload = api.done(

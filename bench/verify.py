@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from api.observability import configure_logging
 from tests.bulk import add_entries
 from tests.client import serving
 from tests.databases import BACKENDS, Databases
@@ -25,6 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What it costs to verify a long chain.")
     parser.add_argument("--entries", type=int, default=1_000_000)
     wanted = parser.parse_args()
+    configure_logging("WARNING")
     print(f"{wanted.entries:,} entries")
     print(f"{'':12}{'':10}{'seconds':>10}{'entries/s':>12}{'peak MB':>10}")
     with (

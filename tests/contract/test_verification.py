@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Final
@@ -20,7 +21,7 @@ from tests.client import Api, serving
 from tests.contract.recipes import RECIPES, codes, send
 from tests.contract.true_history import IMPORTED, LAST, TOWN
 from tests.sizes import sized
-from tests.tampering import Owner, Row, columns, entry, entry_update, owning, primary_key
+from tests.tampering import Owner, Row, columns, entry, entry_update, faults, owning, primary_key
 from tests.towns import HAIKU, KILO
 
 # ---------------------------------------------------------------- true histories
@@ -32,11 +33,26 @@ def test_history__that_no_one_touched__holds(owner: Owner) -> None:
     assert (found[TOWN].entries, found[TOWN].head) == (LAST, owner.head(TOWN))
 
 
-def test_history__of_every_mutation__holds(shared_api: Api) -> None:
+def make_every_mutation(api: Api) -> None:
     for recipe in RECIPES:
-        assert codes(send(shared_api, recipe.mutation, recipe.prepare(shared_api))) == []
+        assert codes(send(api, recipe.mutation, recipe.prepare(api))) == []
+
+
+def test_history__of_every_mutation__holds(shared_api: Api) -> None:
+    make_every_mutation(shared_api)
     with owning(shared_api.url) as owner:
         assert owner.faults() == {}
+
+
+def test_history__verified_while_it_is_written__holds_each_time(shared_api: Api) -> None:
+    looks = 0
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(make_every_mutation, shared_api)
+        while not written.done():
+            assert faults(shared_api.url) == {}
+            looks += 1
+        written.result()
+    assert looks > 1
 
 
 @pytest.mark.parametrize("chain", [CENTRAL_CHAIN, TOWN, IMPORTED])

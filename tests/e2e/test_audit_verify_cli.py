@@ -64,6 +64,19 @@ def outcome(done: Finished) -> tuple[int, str | None, int | None]:
     return done.code, found["problemCode"], found["firstBadSequence"]
 
 
+def test_verify__of_a_part_among_several_chains__tells_that_it_is_one(url: str, tmp_path: Path) -> None:
+    with serving(url) as api:
+        third = api.entries(TOWN, "occurredAt")[-3]["occurredAt"]
+        central = api.http.get("/audit/export").content
+        part = api.http.get("/audit/export", params={"townId": TOWN, "since": third}).content
+    (tmp_path / "both.jsonl").write_bytes(central + part)
+    done = verify_file(tmp_path / "both.jsonl")
+    assert done.code == 0
+    assert [line.partition(";")[0] for line in done.out.splitlines()[:-1]] == [
+        f"town {TOWN}: 2 entries hold, a part that begins with sequence 3"
+    ]
+
+
 # ---------------------------------------------------------------- from the database
 
 
