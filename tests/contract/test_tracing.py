@@ -7,7 +7,9 @@ import sys
 from typing import Final
 
 import pytest
+from structlog.testing import capture_logs
 
+from api.tracing import start_tracing
 from tests.client import serving
 from tests.collector import Collector, collector
 from tests.databases import Databases
@@ -83,3 +85,11 @@ def test_opentelemetry__is_loaded__only_where_it_is_asked_for(variables: dict[st
         [sys.executable, "-c", LOADED], env={**plain, **variables}, capture_output=True, check=True, timeout=60
     )
     assert json.loads(done.stdout.splitlines()[-1]) == (["opentelemetry"] if loads else [])
+
+
+def test_traces__asked_for_where_nothing_makes_them__are_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
+    monkeypatch.setattr("api.tracing.find_spec", lambda _name: None)
+    with capture_logs() as logs:
+        assert start_tracing() is None
+    assert [log["log_level"] for log in logs] == ["warning"]
