@@ -162,7 +162,21 @@ def rig(name: str, *, removed: bool = False) -> Fields:
     return {"name": name, "removed": removed}
 
 
+def token(*, revoked: bool = False) -> Fields:
+    return {
+        "actor": "berta",
+        "scopes": ["editor", "reader"],
+        "towns": ["town-1"],
+        "mayActFor": True,
+        "secretHash": "ab" * 32,
+        "expiresAt": "2027-01-01T00:00:00.000000Z",
+        "revoked": revoked,
+    }
+
+
 # ---------------------------------------------------------------- the histories
+
+TOKEN: Final = "0123456789abcdef"  # noqa: S105  # its id
 
 IMPORTED: Final = "imported"
 TOWN: Final = "town-1"
@@ -223,6 +237,8 @@ def _central() -> list[Entry]:
     told.tell(AuditAction.PROFILE_VERSION_PUBLISHED, f"{IMPORTED}/custom", own, owns_next, (1, 2))
     told.tell(AuditAction.MODELS_REGISTERED, "catalogue", {OPUS: replaced}, {OPUS: model("Opus 4.7")})
     told.tell(AuditAction.ACTOR_FORGOTTEN, "anna", {"forgotten": False}, {"forgotten": True})
+    told.tell(AuditAction.TOKEN_CREATED, TOKEN, None, token())
+    told.tell(AuditAction.TOKEN_REVOKED, TOKEN, token(), token(revoked=True))
     return told.entries
 
 

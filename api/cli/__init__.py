@@ -7,12 +7,13 @@ from click.exceptions import NoArgsIsHelpError
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.cli import audit, audit_forget, audit_verify, backing_up, history, reading, running
+from api.cli import audit, audit_forget, audit_verify, backing_up, history, reading, running, token
 from api.cli.base import CouldNotError, cli, first_line
 from models.store.engine import UnusableDatabaseUrlError
 from models.store.unit import StorageUnavailableError
 
-COMMANDS = (audit, audit_forget, audit_verify, backing_up, history, reading, running)  # so that the group knows them
+# so that the group knows them
+COMMANDS = (audit, audit_forget, audit_verify, backing_up, history, reading, running, token)
 
 
 def main() -> None:
@@ -27,7 +28,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        trouble = f"{error.format_message()} (townclerk --help tells more)"
+        trouble = f"{' '.join(error.format_message().split())} (townclerk --help tells more)"
     except (SQLAlchemyError, StorageUnavailableError, OSError) as error:
         trouble = f"the database can't be used: {first_line(error.__cause__ or error)}"
     except (UnusableDatabaseUrlError, ValidationError) as error:

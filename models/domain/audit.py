@@ -41,6 +41,8 @@ class AuditAction(StrEnum):
     MODELS_REGISTERED = "models_registered"
     MODEL_DEPRECATED = "model_deprecated"
     ACTOR_FORGOTTEN = "actor_forgotten"
+    TOKEN_CREATED = "token_created"  # noqa: S105  # no secret, a word
+    TOKEN_REVOKED = "token_revoked"  # noqa: S105
 
 
 class TargetType(StrEnum):
@@ -55,6 +57,7 @@ class TargetType(StrEnum):
     MODELS = "models"
     MODEL = "model"
     ACTOR = "actor"
+    TOKEN = "token"  # noqa: S105
 
 
 # What each action is done to, so that whoever looks for a kind of target looks for actions.
@@ -74,6 +77,8 @@ TARGET_TYPES: Final = MappingProxyType(
         AuditAction.MODELS_REGISTERED: TargetType.MODELS,
         AuditAction.MODEL_DEPRECATED: TargetType.MODEL,
         AuditAction.ACTOR_FORGOTTEN: TargetType.ACTOR,
+        AuditAction.TOKEN_CREATED: TargetType.TOKEN,
+        AuditAction.TOKEN_REVOKED: TargetType.TOKEN,
     }
 )
 

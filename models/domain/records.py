@@ -71,6 +71,16 @@ class ModelRecord(TypedDict):
     replacedBy: str | None
 
 
+class TokenRecord(TypedDict):
+    actor: str
+    scopes: list[str]
+    towns: list[str] | None
+    mayActFor: bool
+    secretHash: str
+    expiresAt: str | None
+    revoked: bool
+
+
 def shaped(value: object, shape: type[T]) -> T:
     """`value`, once it is sure that it has this shape: no field less, and none more. Raises `ValueError`."""
     if not _check_of(shape)(value):  # type: ignore[arg-type]  # a class is hashable

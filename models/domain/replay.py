@@ -22,6 +22,7 @@ from models.domain.records import (
     ProfileRecord,
     RigRecord,
     SetRecord,
+    TokenRecord,
     same,
     shaped,
 )
@@ -49,6 +50,18 @@ class ModelState:
     deprecated_at: datetime | None
 
 
+@dataclass(slots=True, kw_only=True)
+class TokenState:
+    record: TokenRecord
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+    @property
+    def expires_at(self) -> datetime | None:
+        text = self.record["expiresAt"]
+        return None if text is None else datetime.fromisoformat(text)
+
+
 _BEGINNINGS: Final = (AuditAction.TOWN_CREATED, AuditAction.TOWN_IMPORTED)
 _CAUSES: Final = {
     AuditAction.OVERRIDE_SET_PUBLISHED: OverrideSetCause.PUBLISHED,
@@ -71,6 +84,7 @@ class Replay:
         self.observations = 0
         self.rigs: dict[str, RigState] = {}
         self.models: dict[str, ModelState] = {}
+        self.tokens: dict[str, TokenState] = {}
         self.profiles: dict[tuple[str, str], ProfileRecord] = {}
         self._first = 0
         self._set: SetRecord | None = None
@@ -94,6 +108,8 @@ class Replay:
                 AuditAction.MODELS_REGISTERED: self._models_registered,
                 AuditAction.MODEL_DEPRECATED: self._model_deprecated,
                 AuditAction.ACTOR_FORGOTTEN: self._actor_forgotten,
+                AuditAction.TOKEN_CREATED: self._token_created,
+                AuditAction.TOKEN_REVOKED: self._token_revoked,
             }
         return {
             AuditAction.TOWN_CREATED: self._town_created,
@@ -272,6 +288,25 @@ class Replay:
         if change.target_id in self._forgotten:
             raise ValueError("someone can be forgotten only once")
         self._forgotten.add(change.target_id)
+        return []
+
+    def _token_created(self, entry: Entry) -> Sequence[Told]:
+        change = entry.change
+        after = shaped(change.after, TokenRecord)
+        if change.before is not None or after["revoked"] or change.target_id in self.tokens:
+            raise ValueError("only a token that was not there can be made")
+        self.tokens[change.target_id] = TokenState(record=after, created_at=entry.occurred_at)
+        return []
+
+    def _token_revoked(self, entry: Entry) -> Sequence[Told]:
+        change = entry.change
+        before, after = shaped(change.before, TokenRecord), shaped(change.after, TokenRecord)
+        if before["revoked"] or not same(after, {**before, "revoked": True}):
+            raise ValueError("only a token that is not revoked can be")
+        known = self.tokens.get(change.target_id)
+        self._follows(before, None if known is None else known.record)
+        created_at = entry.occurred_at if known is None else known.created_at
+        self.tokens[change.target_id] = TokenState(record=after, created_at=created_at, revoked_at=entry.occurred_at)
         return []
 
     def _model_becomes(

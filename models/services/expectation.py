@@ -13,6 +13,7 @@ from models.domain.told import BeadTold, ObservationTold, ProfileTold, SetTold
 from models.domain.vocabulary import BeadStatus, BeadType, Role, effective_role
 from models.services.profiles import profile_owner
 from models.store import mapping
+from models.store.access import TokenRow
 from models.store.mayor import MayorObservationRow
 from models.store.policies import ModelRow, OverrideRow, OverrideSetRow, ProfileRow, ProfileRuleRow, ProfileVersionRow
 from models.store.queries import policies
@@ -177,6 +178,23 @@ def model_rows(replay: Replay) -> Sequence[ModelRow]:
             replaced_by=model.record["replacedBy"],
         )
         for model_id, model in replay.models.items()
+    ]
+
+
+def token_rows(replay: Replay) -> Sequence[TokenRow]:
+    return [
+        TokenRow(
+            token_id=token_id,
+            actor_id=token.record["actor"],
+            scopes=mapping.array_text(token.record["scopes"]),
+            towns=None if token.record["towns"] is None else mapping.array_text(token.record["towns"]),
+            may_act_for=token.record["mayActFor"],
+            secret_hash=token.record["secretHash"],
+            created_at=token.created_at,
+            expires_at=token.expires_at,
+            revoked_at=token.revoked_at,
+        )
+        for token_id, token in replay.tokens.items()
     ]
 
 

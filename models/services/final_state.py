@@ -1,6 +1,7 @@
 """What a chain leaves standing once all its entries are told, held against what stands in the database."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -10,14 +11,16 @@ from models.domain.verification import ChainBrokenError, FaultCode, Head
 from models.services import expectation
 from models.services.matching import differing_columns, match, unexplained
 from models.store.policies import ProfileRow
-from models.store.queries import policies, towns
+from models.store.queries import policies, tokens, towns
 from models.store.queries.record import Record
+
+_COARSE: Final = frozenset({"last_used_at"})  # when a token was used last is no part of the record
 
 
 async def compare_final_state(
     session: AsyncSession, record: Record, replay: Replay, head: Head, last: Entry | None
 ) -> None:
-    """Head, town, rigs, models, profiles and beads, after the entry `last`. Raises `ChainBrokenError`."""
+    """Head, town, rigs, models, tokens, profiles and beads, after the entry `last`. Raises `ChainBrokenError`."""
     chain = replay.chain
     if (name := await record.misspelt_row(chain)) is not None:
         raise ChainBrokenError(FaultCode.ROW_DIFFERS, None, f"{name} holds a row with a value spelt as none of ours is")
@@ -26,6 +29,7 @@ async def compare_final_state(
         raise unexplained(orphan)
     if chain == CENTRAL_CHAIN:
         match(None, expectation.model_rows(replay), await policies.models(session))
+        match(None, expectation.token_rows(replay), await tokens.tokens(session), aside=_COARSE)
         await _compare_central_profiles(session, replay)
         return
     stored = await towns.towns(session, [chain])

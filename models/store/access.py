@@ -1,4 +1,4 @@
-"""Tables: who acts, and what came of requests that carried an idempotency key."""
+"""Tables: who acts, by which tokens, and what came of requests that carried an idempotency key."""
 
 from datetime import datetime
 
@@ -20,6 +20,26 @@ class ActorRow(SQLModel, table=True):
     actor_id: str = Field(primary_key=True, sa_type=Key)
     display_name: str | None = Field(default=None, sa_type=Text)
     forgotten_at: datetime | None = Field(default=None, sa_type=Instant)
+
+
+class TokenRow(SQLModel, table=True):
+    """An API token. `scopes` and `towns` are JSON arrays of strings, ascending; no towns are all of them.
+
+    `last_used_at` is coarse, and no part of the record.
+    """
+
+    __tablename__ = "tokens"
+
+    token_id: str = Field(primary_key=True, sa_type=Key)
+    actor_id: str = Field(sa_type=Key)
+    scopes: str = Field(sa_type=Text)
+    towns: str | None = Field(default=None, sa_type=Text)
+    may_act_for: bool
+    secret_hash: str = Field(sa_type=Text)
+    created_at: datetime = Field(sa_type=Instant)
+    expires_at: datetime | None = Field(default=None, sa_type=Instant)
+    revoked_at: datetime | None = Field(default=None, sa_type=Instant)
+    last_used_at: datetime | None = Field(default=None, sa_type=Instant)
 
 
 class IdempotencyRow(SQLModel, table=True):

@@ -117,7 +117,7 @@ def bead_state(
     return BeadState(
         type=bead_type,
         status=status,
-        labels=labels_text(labels),
+        labels=array_text(labels),
         role=role,
         rig_id=rig_id,
         model=model,
@@ -126,13 +126,18 @@ def bead_state(
     )
 
 
-def labels_text(labels: Sequence[str]) -> str:
-    return json.dumps(list(labels), ensure_ascii=False, separators=(",", ":"))
+def array_text(texts: Sequence[str]) -> str:
+    """A JSON array of strings, as columns hold it."""
+    return json.dumps(list(texts), ensure_ascii=False, separators=(",", ":"))
+
+
+def texts_of(array: str) -> list[str]:
+    texts: list[str] = json.loads(array)
+    return texts
 
 
 def labels_of(state: BeadState) -> list[str]:
-    labels: list[str] = json.loads(state.labels)
-    return labels
+    return texts_of(state.labels)
 
 
 def task_of(state: BeadState) -> Task:

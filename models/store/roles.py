@@ -7,7 +7,7 @@ from sqlmodel import SQLModel
 
 from models.domain.vocabulary import is_storable
 from models.store import access, audit, mayor, policies, towns
-from models.store.access import ActorRow, IdempotencyRow
+from models.store.access import ActorRow, IdempotencyRow, TokenRow
 from models.store.engine import Database
 from models.store.mayor import MayorSignalRow
 from models.store.policies import ModelRow, ProfileRow
@@ -16,7 +16,7 @@ from models.store.towns import BeadRow, HeadRow, RigRow
 TABLES: Final = (access, audit, mayor, policies, towns)  # imported so that the metadata is whole
 _UPDATED: Final = frozenset(  # or locked, which takes the same right; all others are only ever inserted into
     str(row.__tablename__)
-    for row in (ActorRow, BeadRow, HeadRow, IdempotencyRow, MayorSignalRow, ModelRow, ProfileRow, RigRow)
+    for row in (ActorRow, BeadRow, HeadRow, IdempotencyRow, MayorSignalRow, ModelRow, ProfileRow, RigRow, TokenRow)
 )
 _MIGRATION_STATE: Final = "alembic_version"
 _PRIVILEGES: Final = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")

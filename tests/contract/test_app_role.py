@@ -32,6 +32,7 @@ UPDATED: Final = {
     "models",
     "profiles",
     "rigs",
+    "tokens",
 }
 TRIED: Final = {
     "update": "UPDATE {table} SET {column} = {column}",

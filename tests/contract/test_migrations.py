@@ -24,7 +24,7 @@ T = TypeVar("T")
 MODULES: Final = (access, audit, mayor, policies, towns)  # whose tables make up the metadata
 TABLES: Final = SQLModel.metadata.tables
 TOWN: Final = ("town_id", "chain", "owner")  # by what a table names the town it belongs to
-CENTRAL: Final = {"actors", "idempotency_results", "models"}
+CENTRAL: Final = {"actors", "idempotency_results", "models", "tokens"}
 NOT_BY_TOWN: Final = {"ix_beads_bead_id"}  # bead ids are unique over all towns
 
 

@@ -13,6 +13,7 @@ from sqlmodel import SQLModel, col
 
 from models.domain.audit import CENTRAL_CHAIN, entry_hash
 from models.domain.verification import Head
+from models.store.access import TokenRow
 from models.store.audit import AuditEntryRow
 from models.store.mayor import MayorObservationRow
 from models.store.policies import ModelRow, OverrideRow, OverrideSetRow, ProfileRow, ProfileRuleRow, ProfileVersionRow
@@ -285,7 +286,9 @@ TABLES: Final = [
     ProfileRow,
     TownRow,
     HeadRow,
+    TokenRow,
 ]
+COARSE: Final = "last_used_at"  # which is no part of the record
 WORDS: Final = {
     "role": "mayor",
     "type": "convoy",
@@ -323,7 +326,7 @@ def test_row__any_column_of_it_altered__is_found(owner: Owner, table: type[SQLMo
         for column in columns(table):
             name, value = column.name, row[column.name]
             other = another(column, value)
-            if other == value:
+            if name == COARSE or other == value:
                 continue
             owner.tamper(update(table).where(*here(table, row)).values(**{name: other}))
             if owner.faults() == {}:

@@ -1,13 +1,20 @@
 """A history with an entry of every kind, for tests that tamper with it."""
 
+from datetime import UTC, datetime
 from typing import Final
 
+from models.domain.tokens import Grant, Scope
+from models.services.access import COMMAND_LINE, built_in
+from models.services.tokens import TokenDraft, create_token, revoke_token
+from models.store.unit import Store
+from tests.chains import with_store
 from tests.client import Api
 from tests.contract.recipes import profile_input
 from tests.towns import HAIKU, KILO, OPUS, SONNET, publish, rule, sync
 
 TOWN: Final = "verified"
 IMPORTED: Final = "verified-import"
+LATER: Final = datetime(2100, 1, 1, tzinfo=UTC)
 LAST: Final = 14  # the last sequence of the town's chain
 
 
@@ -34,6 +41,17 @@ def tell(api: Api) -> None:
     api.done("publishProfileVersion", **profile_input("custom", 1, townId=IMPORTED))
     deprecation = {"modelId": "host/model", "replacedBy": SONNET, "reason": "Gone."}
     api.done("deprecateModel", **deprecation)
+    with_store(api.url, make_tokens)
+
+
+async def make_tokens(store: Store) -> None:
+    """One that lasts and one that was revoked."""
+    caller = built_in(COMMAND_LINE, request_id="tokens")
+    bound = Grant(scopes=frozenset({Scope.EDITOR, Scope.READER}), towns=frozenset({TOWN}), may_act_for=True)
+    await create_token(store, caller, TokenDraft(name="The frontend", grant=bound, expires_at=LATER))
+    everywhere = TokenDraft(name="The dispatcher", grant=Grant(scopes=frozenset({Scope.DISPATCHER})))
+    revoked = await create_token(store, caller, everywhere)
+    await revoke_token(store, caller, revoked.token_id, reason="Lost.")
 
 
 def observe(api: Api, model: str) -> None:

@@ -11,6 +11,7 @@ from models.domain.replay import Replay
 from models.domain.verification import ChainBrokenError, FaultCode
 from tests.histories import (
     HISTORIES,
+    TOKEN,
     TOWN,
     Fields,
     Teller,
@@ -20,6 +21,7 @@ from tests.histories import (
     pair,
     profile,
     rig,
+    token,
 )
 from tests.reference import HAIKU, OPUS, SONNET
 
@@ -229,6 +231,31 @@ FORGOTTEN: Final[tuple[Any, ...]] = (
     ],
 )
 def test_actor__forgotten_in_no_true_way__contradicts_the_centre(changes: list[tuple[Any, ...]]) -> None:
+    assert_contradicts(told_by(*changes, chain=CENTRAL_CHAIN))
+
+
+MADE: Final[tuple[Any, ...]] = (AuditAction.TOKEN_CREATED, TOKEN, None, token())
+REVOKED: Final[tuple[Any, ...]] = (AuditAction.TOKEN_REVOKED, TOKEN, token(), token(revoked=True))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [MADE, MADE],
+        [REVOKED],
+        [MADE, REVOKED, REVOKED],
+        [MADE, REVOKED, MADE],
+        [(*MADE[:2], token(), token())],
+        [(*MADE[:2], None, token(revoked=True))],
+        [(*MADE[:2], None, {**token(), "towns": "town-1"})],
+        [(*MADE[:2], None, {name: value for name, value in token().items() if name != "secretHash"})],
+        [MADE, (*REVOKED[:2], token(), token())],
+        [MADE, (*REVOKED[:2], token(), {**token(revoked=True), "scopes": ["admin"]})],
+        [MADE, (*REVOKED[:2], {**token(), "towns": None}, {**token(revoked=True), "towns": None})],
+        [MADE, (AuditAction.TOKEN_REVOKED, "another", token(), token(revoked=True))],
+    ],
+)
+def test_token__made_or_revoked_in_no_true_way__contradicts_the_centre(changes: list[tuple[Any, ...]]) -> None:
     assert_contradicts(told_by(*changes, chain=CENTRAL_CHAIN))
 
 

@@ -11,6 +11,7 @@ from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.audit import CENTRAL_CHAIN
+from models.store.access import TokenRow
 from models.store.audit import AuditEntryRow
 from models.store.mayor import MayorObservationRow, MayorSignalRow
 from models.store.policies import (
@@ -244,7 +245,7 @@ class Record:
 
     async def misspelt_row(self, chain: str) -> str | None:
         """The name of a table without a stream that has a row of the chain which reads like one of ours and is not."""
-        central: dict[type[SQLModel], Any] = {ModelRow: true()} if chain == CENTRAL_CHAIN else {}
+        central: dict[type[SQLModel], Any] = {ModelRow: true(), TokenRow: true()} if chain == CENTRAL_CHAIN else {}
         tables: dict[type[SQLModel], Any] = {
             HeadRow: HeadRow.chain == chain,
             TownRow: TownRow.town_id == chain,
