@@ -38,6 +38,8 @@ from models.store.migrations import is_current
 from models.store.tables import TableCache
 from models.store.unit import Clock, NewId, StorageUnavailableError, Store, random_id, system_clock
 
+_END_SECONDS: Final = 10.0  # how long what runs beside the requests may take to end
+_READY_SECONDS: Final = 2.0  # how long the database may take to say that it is there
 _LOG: Final = structlog.get_logger("townclerk.app")
 
 
@@ -64,20 +66,26 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock,
     streamed = partial(EventStream, streams)
     door = GraphQLDoor(schema, store, streamed, max_body_bytes=settings.max_body_bytes, dev=settings.dev)
 
+    def go_away() -> None:
+        store.ending.set()
+        pubsub.go_away()
+
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         stop = asyncio.Event()
         rollouts = asyncio.create_task(_finish_rollouts(store, settings.rollout_interval_seconds, stop))
         feeds = asyncio.create_task(pubsub.run(stop))
         try:
-            with when_asked_to_end(pubsub.go_away):
+            with when_asked_to_end(go_away):
                 yield
         finally:
-            pubsub.go_away()
+            go_away()
             stop.set()  # not cancelled: a connection that is being made just now would be left behind
-            await asyncio.gather(rollouts, feeds, return_exceptions=True)  # unless all is, while it still comes up
-            await metrics.close()
-            await store.dispose()
+            beside = asyncio.gather(rollouts, feeds, metrics.close(), return_exceptions=True)
+            with contextlib.suppress(TimeoutError):  # a database that says nothing must not keep the process
+                await asyncio.wait_for(beside, _END_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(store.dispose(), _END_SECONDS)
             if traces is not None:
                 await asyncio.to_thread(traces.close)
 
@@ -147,7 +155,8 @@ async def _healthz(_request: Request) -> Response:
 def _readyz(store: Store) -> Callable[[Request], Awaitable[Response]]:
     async def readyz(_request: Request) -> Response:
         try:
-            ready, why = await is_current(store.database), "not migrated: run townclerk migrate"
+            async with asyncio.timeout(_READY_SECONDS):
+                ready, why = await is_current(store.database), "not migrated: run townclerk migrate"
         except (SQLAlchemyError, OSError):
             ready, why = False, "database unreachable"
         if ready:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import structlog
 from graphql import GraphQLError
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
@@ -22,6 +22,7 @@ from models.store.unit import Store
 _JSON: Final = "application/json"
 _GRAPHQL_JSON: Final = "application/graphql-response+json"
 _EVENT_STREAM: Final = "text/event-stream"
+_GONE_AWAY: Final = 499
 _LONGEST_ACTOR: Final = 128
 _LOG: Final = structlog.get_logger("townclerk.graphql")
 
@@ -74,6 +75,8 @@ class GraphQLDoor:
             answer, status = await self._answer(operation, asker)
         except BadRequestError as error:
             return Response(encode(error.answer), status_code=error.status, media_type=media_type)
+        except ClientDisconnect:
+            return Response(status_code=_GONE_AWAY)  # which nobody hears but the log
         # Plain JSON says 200 to whatever was understood; the newer media type says 400 to what was not executed.
         return Response(
             encode(answer), status_code=status if media_type == _GRAPHQL_JSON else 200, media_type=media_type

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import prometheus_client
+import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -31,6 +32,7 @@ from models.store.unit import StorageUnavailableError, Store
 _DATABASE_SECONDS: Final = 2.0  # how long an answer waits for what only the database knows
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OTHER: Final = "other"
+_LOG: Final = structlog.get_logger("townclerk.metrics")
 _SUM: Final[Any] = "livesum"
 
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
@@ -171,6 +173,9 @@ async def _ask(store: Store) -> Standing | None:
         return await standing(store)
     except StorageUnavailableError:
         return None
+    except Exception:  # noqa: BLE001  # the other numbers are to be had all the same; the log tells
+        _LOG.exception("the database's numbers are not to be had")
+        return None
 
 
 class _AllProcesses(MultiProcessCollector):
@@ -213,5 +218,6 @@ def _forget_the_dead(folder: Path) -> None:
     for pid in {path.stem.rpartition("_")[2] for path in folder.glob("gauge_live*.db")}:
         try:
             os.kill(int(pid), 0)
-        except ProcessLookupError:
-            mark_process_dead(int(pid), path=str(folder))  # type: ignore[no-untyped-call]  # it has no types
+        except (ProcessLookupError, PermissionError):  # the latter where its id is somebody else's by now
+            with suppress(FileNotFoundError):  # another process was quicker
+                mark_process_dead(int(pid), path=str(folder))  # type: ignore[no-untyped-call]  # it has no types

@@ -15,6 +15,7 @@ from models.store.queries import feeds
 from models.store.unit import StorageUnavailableError, Store
 from models.store.wake import listen
 
+_LOOK_SECONDS: Final = 10.0  # after which a database that says nothing is taken for gone
 _LOG: Final = structlog.get_logger("townclerk.pubsub")
 
 
@@ -159,8 +160,9 @@ class PubSub:
 
     async def _look(self, chains: list[str]) -> None:
         try:
-            heads = await self._store.fetch(partial(feeds.sequences, chains=chains))
-        except StorageUnavailableError:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                heads = await self._store.fetch(partial(feeds.sequences, chains=chains))
+        except (StorageUnavailableError, TimeoutError):
             if not self._away:
                 _LOG.warning("feeds wait for the database")
             self._away = True

@@ -238,6 +238,8 @@ class _Conversation:
                         await self._tell(operation, "error", answer.shown["errors"])
                         return
                     await self._tell(operation, "next", answer.shown)
+                    if operation.silenced:
+                        return  # to ask for the next answer would say that this one was taken
             await self._tell(operation, "complete")
         except BlockedError:
             self._blocked.set()

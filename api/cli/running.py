@@ -11,12 +11,14 @@ from collections.abc import Iterator
 import click
 import uvicorn
 from sqlalchemy import make_url
+from uvicorn.config import STARTUP_FAILURE
 
 from api.cli.base import CouldNotError, cli, migrated, with_store
 from api.demo import seed_demo
 from api.observability import configure_logging
 from api.schema import build_schema
 from api.settings import Settings
+from api.streams import FAREWELL_SECONDS
 from api.workers import Workers
 from models.services.seed import seed
 from models.store.migrations import upgrade
@@ -55,15 +57,21 @@ def serve(host: str, port: int, dev: bool, workers: int) -> None:  # noqa: FBT00
         http="api.patience:BoundedHttp",
         ws="api.patience:PatientSocket",
         ws_max_size=settings.max_body_bytes,
+        ws_ping_interval=settings.stream_keep_alive_seconds,
+        # a client that does not read answers no ping either, and is to hear from where it can resume
+        ws_ping_timeout=2 * (settings.stream_send_seconds + FAREWELL_SECONDS),
         timeout_graceful_shutdown=settings.shutdown_seconds,
         timeout_worker_healthcheck=_WORKER_SECONDS,
     )
     if workers > 1:
         with _shared_metrics():
-            Workers(config, [config.bind_socket()]).run()
+            with _listening(config):
+                bound = config.bind_socket()
+            Workers(config, [bound]).run()
         return
     server = uvicorn.Server(config)
-    server.run()
+    with _listening(config):
+        server.run()
     if not server.started:
         raise CouldNotError("the server did not start; its log says why")
 
@@ -101,6 +109,17 @@ def demo() -> None:
 def schema() -> None:
     """Print the SDL."""
     click.echo(build_schema().as_str())
+
+
+@contextlib.contextmanager
+def _listening(config: uvicorn.Config) -> Iterator[None]:
+    """Say so where the address can't be had, at which uvicorn ends the program by itself."""
+    try:
+        yield
+    except SystemExit as ended:
+        if ended.code == STARTUP_FAILURE:
+            raise CouldNotError(f"{config.host}:{config.port} can't be listened on; the log says why") from ended
+        raise
 
 
 @contextlib.contextmanager

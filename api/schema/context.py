@@ -23,6 +23,7 @@ class Context:
     asker: Asker
     listener: Listener | None = None
     operation: Operation = field(default_factory=Operation)
+    written: bool = field(default=False, init=False)
     loaders: Loaders = field(init=False)
 
     def __post_init__(self) -> None:
@@ -31,6 +32,11 @@ class Context:
     async def caller(self) -> Caller:
         """On whose account a change is made. Raises `StorageUnavailableError`."""
         return await self.asker.caller(self.store)
+
+    def wrote(self) -> None:
+        """Say that the mutation under way is stored; what is read for its answer sees it."""
+        self.written = True
+        self.read_anew()
 
     def read_anew(self) -> None:
         self.loaders = Loaders(self.store)

@@ -182,6 +182,6 @@ class MayorMutation:
         except Refused as refused:
             raise Refused(problem.under("observed") for problem in refused.problems) from refused
         await detect_mayor_change(context.store, await context.caller(), input.town_id, observed)
-        context.read_anew()
+        context.wrote()
         mayor = await mayor_of(context, input.town_id)
         return DetectMayorChangePayload(restart_required=mayor.standing.signal is not None, mayor=mayor)

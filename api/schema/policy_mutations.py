@@ -188,7 +188,7 @@ class ModelsPayload:
 
 async def _published(context: Context, outcome: Outcome) -> OverrideSetPayload:
     """The reply to a publish, resolved from what it made: the same for a replay as for the first time."""
-    context.read_anew()
+    context.wrote()
     override_set = await override_set_of(context, outcome.subject, outcome.version)
     compiled = await compiled_set(context, outcome.subject, outcome.version)
     return OverrideSetPayload(
@@ -257,7 +257,7 @@ class PolicyMutation:
         context = info.context
         publication = input.publication()
         outcome = await rollout.publish_profile_version(context.store, await context.caller(), publication)
-        context.read_anew()
+        context.wrote()
         made = await profile_version_of(context, publication.draft.owner, outcome.subject, outcome.version)
         return ProfileVersionPayload(version_row=made.row, current_version=outcome.version)
 

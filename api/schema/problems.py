@@ -53,6 +53,10 @@ def current_version(refused: Refused) -> int | None:
     return None
 
 
+class AnswerUnreadError(StorageUnavailableError):
+    """A mutation is stored, and the database could not be reached to read its answer."""
+
+
 class Payload(Protocol):
     """A mutation's answer, which can be made of a refusal alone."""
 
@@ -72,12 +76,18 @@ def answers(payload: type[P]) -> Callable[[Callable[A, Awaitable[P]]], Callable[
         async def answered(*args: A.args, **kwargs: A.kwargs) -> P:
             info: Info = kwargs["info"]  # type: ignore[assignment]  # Strawberry passes it by name
             outcomes = {DONE}
+            info.context.written = False
             try:
                 return await resolver(*args, **kwargs)
             except Refused as refused:
                 answer: P = payload.refused(refused)
                 outcomes = {problem.code.value for problem in refused.problems}
                 return answer
+            except StorageUnavailableError as error:
+                if info.context.written:
+                    raise AnswerUnreadError from error
+                outcomes = set()
+                raise
             except Exception:
                 outcomes = set()
                 raise
@@ -103,9 +113,12 @@ def present(error: GraphQLError, request_id: str) -> dict[str, Any]:
             "The database was lost while it stored the change, so nobody knows whether it did. Send the request again "
             "with the same idempotency key: it takes effect once, and the answer says what it did."
         )
+    elif isinstance(cause, AnswerUnreadError):
+        _LOG.warning("answer unread", path=error.path, exc_info=cause)
+        shown["message"] = "The change is stored. The database went away before its answer was read: read it later."
     elif isinstance(cause, StorageUnavailableError):
         _LOG.warning("storage unavailable", path=error.path, exc_info=cause)
-        shown["message"] = "The database can't be reached or has no room; nothing was written. Try again later."
+        shown["message"] = "The database can't be reached or has no room. Try again later."
     elif _is_unreadable(error):
         shown["message"] = "The document holds a number that is too long."
     elif cause is not None and not isinstance(cause, GraphQLError):
@@ -128,7 +141,8 @@ def _extensions(error: GraphQLError) -> dict[str, Any]:
             for problem in cause.problems
         ]
         return {"code": problems[0]["code"], "path": problems[0]["path"], "problems": problems}
-    return {"code": _code(error)}
+    stored = {"stored": True} if isinstance(cause, AnswerUnreadError) else {}
+    return {"code": _code(error), **stored}
 
 
 def _code(error: GraphQLError) -> str:

@@ -1,5 +1,7 @@
 """Making and importing towns, registering rigs, syncing beads."""
 
+import asyncio
+
 import strawberry
 from strawberry.scalars import JSON
 
@@ -139,7 +141,7 @@ class TownMutation:
         context = info.context
         new = NewTown(town_id=input.town_id, name=input.name, idempotency_key=input.idempotency_key)
         outcome = await town_service.create_town(context.store, await context.caller(), new, profile=input.profile)
-        context.read_anew()
+        context.wrote()
         return TownPayload(town=await town_of(context, outcome.subject))
 
     @mutation
@@ -155,7 +157,7 @@ class TownMutation:
             rigs=[NewRig(rig_id=rig.rig_id, name=rig.name, config=rig.config) for rig in input.rigs],
             reason=input.reason,
         )
-        context.read_anew()
+        context.wrote()
         return ImportTownPayload(town=await town_of(context, outcome.subject), notes=list(outcome.notes))
 
     @mutation
@@ -182,12 +184,12 @@ class TownMutation:
         context = info.context
         beads = [bead.synced() for bead in input.beads]
         await bead_service.sync_beads(context.store, await context.caller(), input.town_id, beads)
-        context.read_anew()
-        rows = [await row for row in [bead_of(context, bead.bead_id) for bead in beads]]
-        return SyncBeadsPayload(synced=len(rows), beads=rows)
+        context.wrote()
+        rows = await asyncio.gather(*(bead_of(context, bead.bead_id) for bead in beads))
+        return SyncBeadsPayload(synced=len(rows), beads=list(rows))
 
 
 async def _rig_payload(info: Info, town_id: str, rig_id: str) -> RigPayload:
-    info.context.read_anew()
+    info.context.wrote()
     row = await info.context.loaders.rig.load((town_id, rig_id))
     return RigPayload(rig=None if row is None else Rig(row=row))

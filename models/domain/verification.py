@@ -3,7 +3,6 @@
 It believes nothing but bytes and hashes. What entries say of each other's contents is the business of `replay`.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -156,18 +155,3 @@ class ChainCheck:
             message = f"the expected head has the hash {expected.hash}, the entry {stored_hash}"
             raise self.broken(FaultCode.HEAD_DIFFERS, message)
         self._expected_seen = True
-
-
-def verify_chain(
-    chain: str, links: Iterable[tuple[bytes, str]], *, expected: Head | None = None, whole: bool = True
-) -> Verification:
-    """Follow the (canonical bytes, hash) of a chain to its end, or to the first fault."""
-    check = ChainCheck(chain, expected=expected, whole=whole)
-    fault = None
-    try:
-        for canonical, stored_hash in links:
-            check.follow(canonical, stored_hash)
-        check.finish()
-    except ChainBrokenError as broken:
-        fault = broken.fault
-    return Verification(chain=chain, entries=check.entries, head=check.head, fault=fault)

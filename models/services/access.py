@@ -4,6 +4,7 @@ A name stands in one place, its row among the actors, so that it can be taken aw
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from models.domain.audit import AuditAction, Change, TargetType
@@ -52,8 +53,7 @@ async def actor_named(store: Store, name: str) -> str:
 
     Requests that bring a new name at once get the same id, in whatever process. Raises `StorageUnavailableError`.
     """
-    async with store.read() as session:
-        known = await history.actor_named(session, name)
+    known = await store.fetch(partial(history.actor_named, name=name))
 
     async def work(unit: WriteUnit) -> str | None:
         made = ActorRow(actor_id=f"act_{store.new_id()}", display_name=name)

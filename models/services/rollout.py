@@ -8,6 +8,7 @@ its turn lasts as long as the transaction of a batch, so it ends with the proces
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -27,7 +28,7 @@ from models.store.policies import ProfileRow, ProfileVersionRow
 from models.store.queries import policies
 from models.store.tables import profile_tables
 from models.store.turns import take_turn
-from models.store.unit import Session, Store, WriteUnit
+from models.store.unit import Session, StorageUnavailableError, Store, WriteUnit
 
 BATCH: Final = 50
 _PATIENCE_SECONDS: Final = 30.0
@@ -83,7 +84,8 @@ async def publish_profile_version(store: Store, caller: Caller, publication: Pro
 
     outcome = await store.write(work)
     if draft.town_id is None:
-        await roll_out(store, draft.name, patience=_PATIENCE_SECONDS)
+        with suppress(StorageUnavailableError):  # whoever looks next for unfinished rollouts carries on
+            await roll_out(store, draft.name, patience=_PATIENCE_SECONDS, stopping=store.ending.is_set)
     return outcome
 
 

@@ -34,6 +34,9 @@ def back_up(source: Path, target: Path) -> Backup:
     Raises `NotSoundError` and OSError.
     """
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    log = target.with_name(f"{target.name}-wal")
+    if log.exists() and log.stat().st_size:
+        raise NotSoundError(f"{log} belongs to another database in the place of the copy, which would be mixed with it")
     try:
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # a copy of secrets is a secret
         made = _copy(source, part)

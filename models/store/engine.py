@@ -22,6 +22,7 @@ _SQLITE_PRAGMAS: Final = (
 )
 # Always, not only to erase: rows that were moved as pages filled up leave copies of themselves behind without it.
 _OVERWRITE_DELETED: Final = "PRAGMA secure_delete=ON"
+_GRACE_SECONDS: Final = 5.0  # after its own limit, in which PostgreSQL says that a statement took too long
 # libpq's spelling of a parameter that users put into URLs -> asyncpg's
 _POSTGRESQL_PARAMETERS: Final = {"sslmode": "ssl", "connect_timeout": "timeout", "host": "host", "port": "port"}
 
@@ -120,7 +121,11 @@ def _open_postgresql(url: URL, pool: dict[str, Any], limits: Limits) -> Database
     options: dict[str, Any] = {
         **pool,
         "pool_pre_ping": True,
-        "connect_args": {"timeout": connect or None, "server_settings": limits.server_settings()},
+        "connect_args": {
+            "timeout": connect or None,
+            "command_timeout": limits.statement + _GRACE_SECONDS if limits.statement else None,
+            "server_settings": limits.server_settings(),
+        },
     }
     url = url.difference_update_query(["timeout"])
     return Database(

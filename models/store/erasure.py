@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.store.engine import Database
@@ -10,7 +11,8 @@ from models.store.engine import Database
 async def drop_erased(database: Database, table: str) -> bool:
     """Have the database drop the versions of a table's rows that nobody can see any more.
 
-    False where it did not: on SQLite another connection still reads an older state, on PostgreSQL the role may not.
+    False where it did not: on SQLite another connection still reads an older state, on PostgreSQL the role may not,
+    or others are at the table.
     """
     async with database.writer.connect() as connection:
         return await (_empty_log(connection) if database.is_sqlite else _vacuum(connection, table))
@@ -33,6 +35,8 @@ async def _vacuum(connection: AsyncConnection, table: str) -> bool:
     driver.add_log_listener(listen)
     try:
         await driver.execute(f"VACUUM {table}")
+    except asyncpg.PostgresError:
+        return False  # others are at the table for longer than the limits allow
     finally:
         driver.remove_log_listener(listen)
     return not refusals

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from threading import Event
 from typing import Final, TypeVar
 
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
@@ -87,6 +88,7 @@ class Store:
     """A database, the clock and the new ids that writes are stamped by, and the compiled tables read from it.
 
     `after_commit` are told of the chains that each write of this process has moved. They must neither wait nor raise.
+    `ending` is set once the process is asked to end: what takes long stops where it can be carried on by another.
     """
 
     database: Database
@@ -94,6 +96,7 @@ class Store:
     new_id: NewId = random_id
     tables: TableCache = field(default_factory=TableCache)
     after_commit: list[AfterCommit] = field(default_factory=list)
+    ending: Event = field(default_factory=Event)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:

@@ -117,6 +117,19 @@ def test_page__of_more_items__takes_no_more_statements(url: str, query: str) -> 
     assert taken[5] == taken[20] == taken[50]
 
 
+SYNC: Final = "mutation ($input: SyncBeadsInput!) { syncBeads(input: $input) { synced userErrors { code } } }"
+
+
+def test_sync__of_more_beads__takes_no_more_statements(url: str) -> None:
+    taken = {}
+    for size in (5, 50):
+        beads = [{"beadId": f"{SMALL}-synced-{number}"} for number in range(size)]
+        with watched(url) as townclerk:
+            sent = townclerk.statements(SYNC, input={"townId": SMALL, "beads": beads})
+        taken[size] = sum("SELECT" in statement.text for statement in sent)
+    assert 0 < taken[50] <= taken[5]
+
+
 @pytest.mark.parametrize("bead_ids", [[f"{SMALL}-{n}" for n in range(50)], [f"town-{n}-0" for n in range(50)]])
 def test_resolutions__of_more_beads__take_no_more_statements(url: str, bead_ids: list[str]) -> None:
     taken = []

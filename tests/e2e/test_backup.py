@@ -97,6 +97,15 @@ def test_backup__onto_a_file_that_exists__replaces_it_only_when_told_to(url: str
     assert copy.stat().st_mode & 0o077 == 0, "for its owner alone"
 
 
+def test_backup__onto_a_copy_that_somebody_served_from__is_refused(url: str, tmp_path: Path) -> None:
+    """What such a server left beside the copy would be played into the new one by whoever opens it."""
+    (tmp_path / "town.db").write_bytes(b"")
+    (tmp_path / "town.db-wal").write_bytes(b"left behind")
+    done = townclerk(url, "backup", str(tmp_path / "town.db"), "--force")
+    assert done.code == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["town.db", "town.db-wal"]
+
+
 def test_backup__onto_the_database_itself__is_refused(url: str) -> None:
     done = townclerk(url, "backup", "--force", make_url(url).database or "")
     assert (done.code, done.out) == (2, "")

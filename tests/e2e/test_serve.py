@@ -1,15 +1,18 @@
 """Servers as processes: what they answer, how they end, and that nothing acknowledged is lost when they are killed."""
 
 import json
+import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import httpx2
 import pytest
 from sqlalchemy import make_url
 
 from tests.client import Api, Json, serving
 from tests.databases import Databases
-from tests.e2e.process import serving_process
+from tests.e2e.process import SECONDS, serving_process, townclerk
 from tests.sizes import sized
 from tests.towns import HAIKU, OPUS, SONNET, make_town, publish, rule, sync
 
@@ -51,6 +54,26 @@ def test_server__of_an_empty_database__answers_for_the_demo_town(two_servers: tu
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_server__started__is_alive_and_ready(two_servers: tuple[Api, Api], path: str) -> None:
     assert [api.http.get(path).status_code for api in two_servers] == [200, 200]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_server__of_an_address_that_is_taken__could_not_be_started(databases: Databases, workers: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = townclerk(databases.fresh("sqlite"), "serve", "--dev", "--port", port, "--workers", workers)
+    assert done.code == 2
+    assert done.err.splitlines()[-1].startswith("townclerk: ")
+
+
+def test_upload__that_its_client_breaks_off__is_no_fault_of_the_server(two_servers: tuple[Api, Api]) -> None:
+    url = httpx2.URL(str(two_servers[0].http.base_url))
+    numbers = 'townclerk_http_request_seconds_count{method="POST",path="/graphql",status="499"}'
+    with socket.create_connection((url.host, url.port)) as connection:
+        head = "POST /graphql HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+        connection.sendall(head.encode())
+    deadline = time.monotonic() + SECONDS
+    while numbers not in (shown := two_servers[0].http.get("/metrics").text):
+        assert time.monotonic() < deadline, shown
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)

@@ -9,7 +9,8 @@ from models.domain.audit import AuditAction
 from models.domain.canonical import canonical_bytes
 from models.domain.export import CANONICAL_OFFSET
 from models.domain.replay import Replay
-from models.domain.verification import ChainCheck, verify_chain
+from models.domain.verification import ChainCheck
+from tests.following import verify_chain
 
 PAGE: Final = (Path(__file__).parents[2] / "docs" / "audit-format.md").read_text(encoding="utf-8")
 WORKED: Final = re.findall(

@@ -7,7 +7,8 @@ import pytest
 
 from models.domain.audit import AuditAction
 from models.domain.export_check import verify_export
-from models.domain.verification import Fault, FaultCode, Head, verify_chain
+from models.domain.verification import Fault, FaultCode, Head
+from tests.following import verify_chain
 from tests.forgery import entry_alterations, with_entry
 from tests.histories import HISTORIES, LINKS, Link, exported, head_of, relinked
 

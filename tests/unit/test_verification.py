@@ -8,7 +8,8 @@ import pytest
 
 from models.domain.audit import CENTRAL_CHAIN, GENESIS, instant_text
 from models.domain.canonical import canonical_bytes
-from models.domain.verification import ChainBrokenError, ChainCheck, FaultCode, Head, verify_chain
+from models.domain.verification import ChainBrokenError, ChainCheck, FaultCode, Head
+from tests.following import verify_chain
 from tests.forgery import with_entry
 from tests.histories import LINKS, MORNING, TOWN, Link, fields_of, head_of, relinked
 
