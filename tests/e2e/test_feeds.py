@@ -14,7 +14,7 @@ from models.store.wake import LISTENER
 from tests.client import Api
 from tests.databases import Databases
 from tests.e2e.process import Server, serving_process
-from tests.sizes import sized
+from tests.sizes import report, sized
 from tests.streams import SECONDS, ClosedByServer, followed
 from tests.towns import make_town, publish, rule
 from tests.writing import Writer, writing
@@ -76,7 +76,7 @@ def test_feed__resumed_after_a_sequence__begins_with_the_next(
 
 
 def test_feed__of_a_client_that_reconnects_again_and_again__misses_none(
-    servers: tuple[Server, Server], writer: Writer, url: str
+    servers: tuple[Server, Server], writer: Writer, url: str, backend: str
 ) -> None:
     """Each time to another process, by either transport, and after as little as no entry at all."""
     town_id = make_town(servers[0].api)
@@ -93,11 +93,13 @@ def test_feed__of_a_client_that_reconnects_again_and_again__misses_none(
     with followed(servers[0].api, town_id, len(had), over="socket") as entries:
         had += [entry["sequence"] for entry in islice(entries, last - len(had))]
     assert had == list(range(1, 6 * RECONNECTS + 4))
+    counts = {"reconnects": RECONNECTS, "entries heard": len(had), "missing": 0, "twice": 0}
+    report("A client that reconnects", backend, counts)
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 def test_feeds__whose_listening_connection_is_killed_again_and_again__miss_none(
-    servers: tuple[Server, Server], writer: Writer, url: str
+    servers: tuple[Server, Server], writer: Writer, url: str, backend: str
 ) -> None:
     town_id = make_town(servers[0].api)
     subscribers = ((servers[0].api, "socket"), (servers[0].api, "events"), (servers[1].api, "socket"))
@@ -109,11 +111,13 @@ def test_feeds__whose_listening_connection_is_killed_again_and_again__miss_none(
             writer.write(town_id, 50)
         assert [feed.result(SECONDS) for feed in feeds] == [list(range(1, MANY + 4))] * 3
     assert killed == MANY // 50
+    counts = {"entries": MANY + 3, "subscribers": 3, "killed listeners": killed, "missing": 0, "twice": 0}
+    report("The listening connection killed", backend, counts)
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)  # the other has its many above
 def test_feeds__of_many_entries_written_by_another_process__have_each_once(
-    servers: tuple[Server, Server], writer: Writer
+    servers: tuple[Server, Server], writer: Writer, backend: str
 ) -> None:
     town_id = make_town(servers[0].api)
     with ThreadPoolExecutor(2) as pool:
@@ -123,6 +127,7 @@ def test_feeds__of_many_entries_written_by_another_process__have_each_once(
         ]
         writer.write(town_id, MANY)
         assert [feed.result(SECONDS) for feed in feeds] == [list(range(1, MANY + 4))] * 2
+    report("A feed in another process", backend, {"entries": MANY + 3, "subscribers": 2, "missing": 0, "twice": 0})
 
 
 def test_feeds__when_their_server_is_killed__go_on_at_another(
