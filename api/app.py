@@ -27,6 +27,7 @@ from api.metrics import Metrics
 from api.observability import RequestLog, configure_logging, log_operation
 from api.pubsub import PubSub
 from api.schema import build_schema
+from api.schema.limits import QueryLimits
 from api.settings import Settings
 from api.shutdown import when_asked_to_end
 from api.streams import Streams
@@ -49,7 +50,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock,
     store = open_store(settings, clock, new_id)
     metrics, traces = Metrics(store), start_tracing()
     observers = [metrics.operation, log_operation, *([] if traces is None else [traces.operation])]
-    schema = build_schema(observers)
+    schema = build_schema(observers, query_limits(settings))
     pubsub = PubSub(store, poll_seconds=settings.feed_poll_seconds)
     streams = Streams(
         schema=schema,
@@ -133,6 +134,21 @@ def open_store(settings: Settings, clock: Clock = system_clock, new_id: NewId = 
     )
     database = open_database(settings.database_url, limits)
     return Store(database=database, clock=clock, new_id=new_id, tables=TableCache(settings.table_cache_size))
+
+
+def query_limits(settings: Settings) -> QueryLimits:
+    """How much a document may ask, by the settings."""
+    return QueryLimits(
+        tokens=settings.max_query_tokens,
+        operations=settings.max_query_operations,
+        fragments=settings.max_query_fragments,
+        depth=settings.max_query_depth,
+        root_fields=settings.max_query_root_fields,
+        fields=settings.max_query_fields,
+        aliases=settings.max_query_aliases,
+        directives=settings.max_query_directives,
+        cost=settings.max_query_cost,
+    )
 
 
 async def _finish_rollouts(store: Store, interval: float, stop: asyncio.Event) -> None:

@@ -37,6 +37,19 @@ class Settings(BaseSettings):
         description="PostgreSQL: how long a transaction may stand idle before the server ends it; 0 is for ever.",
     )
     max_body_bytes: int = Field(default=2_000_000, ge=1_000, description="Longest request body, in bytes.")
+    max_query_tokens: int = Field(default=10_000, ge=100, description="Words and signs in a document.")
+    max_query_operations: int = Field(default=5, ge=1, description="Operations in a document.")
+    max_query_fragments: int = Field(default=30, ge=1, description="Fragments in a document.")
+    max_query_depth: int = Field(default=12, ge=1, le=100, description="Fields below each other.")
+    max_query_root_fields: int = Field(default=20, ge=1, description="Fields that an operation asks the root for.")
+    max_query_fields: int = Field(default=800, ge=1, description="Fields, those of fragments wherever they are spread.")
+    max_query_aliases: int = Field(default=30, ge=1, description="Aliases, counted likewise.")
+    max_query_directives: int = Field(default=30, ge=1, description="Directives, counted likewise.")
+    max_query_cost: int = Field(
+        default=50_000,
+        ge=1,
+        description="Fields that may be answered: those below a page count once for each node of it.",
+    )
     table_cache_size: int = Field(default=4096, ge=1, description="Compiled tables a process keeps.")
     rollout_interval_seconds: float = Field(
         default=30.0, gt=0, description="How often a process looks for rollouts that another one left unfinished."

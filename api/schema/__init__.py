@@ -1,16 +1,17 @@
 """The GraphQL schema. `build_schema` is all that the rest of the program needs of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import strawberry
 from graphql import GraphQLError
-from strawberry.extensions import MaxTokensLimiter, ParserCache, ValidationCache
+from strawberry.extensions import MaxTokensLimiter, ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from api.schema.bead import Bead, Rig
 from api.schema.history import AuditEntry, HistoryQuery
+from api.schema.limits import QueryLimits, limiting
 from api.schema.live import Subscription
 from api.schema.mayor import MayorMutation
 from api.schema.operation import Observer
@@ -25,7 +26,6 @@ from api.schema.town_mutations import TownMutation
 from api.schema.town_queries import TownQuery
 from api.schema.watching import watching
 
-_MAX_TOKENS: Final = 10_000
 _MAX_CACHED_DOCUMENTS: Final = 512
 
 
@@ -46,8 +46,11 @@ class TownclerkSchema(strawberry.Schema):
         pass
 
 
-def build_schema(observers: Sequence[Observer] = ()) -> TownclerkSchema:
-    """The schema of the contract, with the caches that keep repeated documents cheap. `observers` watch operations."""
+def build_schema(observers: Sequence[Observer] = (), limits: QueryLimits | None = None) -> TownclerkSchema:
+    """The schema of the contract, with the caches that keep repeated documents cheap. `observers` watch operations.
+
+    Without `limits` documents may ask for anything, as the program's own do.
+    """
     return TownclerkSchema(
         query=Query,
         mutation=Mutation,
@@ -57,8 +60,16 @@ def build_schema(observers: Sequence[Observer] = ()) -> TownclerkSchema:
         extensions=[
             watching(observers),
             DocumentProblems,
-            lambda: MaxTokensLimiter(max_token_count=_MAX_TOKENS),
-            lambda: ParserCache(maxsize=_MAX_CACHED_DOCUMENTS),
+            *_limited(limits),
             lambda: ValidationCache(maxsize=_MAX_CACHED_DOCUMENTS),
         ],
     )
+
+
+def _limited(limits: QueryLimits | None) -> list[Callable[[], SchemaExtension]]:
+    """What parses documents, each once, and refuses those that are over the limits."""
+    parsed: list[Callable[[], SchemaExtension]] = [lambda: ParserCache(maxsize=_MAX_CACHED_DOCUMENTS)]
+    if limits is None:
+        return parsed
+    tokens = limits.tokens
+    return [lambda: MaxTokensLimiter(max_token_count=tokens), *parsed, limiting(limits)]

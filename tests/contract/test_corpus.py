@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from tests.corpus import cases_by_id
 from tests.reference import Answer, Case, ProfileJson
 from tests.towns import configure, make_own_profile, make_town
 
+AT_ONCE = 19  # with the default of the town as many as the root fields that an operation may ask for
 ANSWER = """
 fragment answer on Resolution {
   role model smallModel because
@@ -22,7 +24,7 @@ fragment answer on Resolution {
 
 
 def by_configuration() -> dict[str, dict[str, Case]]:
-    """The cases, those with the same configuration together: they are asked of one town in one request."""
+    """The cases, those with the same configuration together: they are asked of one town."""
     groups: dict[str, dict[str, Case]] = {}
     for name, case in cases_by_id().items():
         configuration = json.dumps([case["profile"], case["honorBeadModels"], case["overrides"]], sort_keys=True)
@@ -64,6 +66,13 @@ def test_corpus__grouped__is_all_there() -> None:
 
 
 def answers(api: Api, town_id: str, cases: Mapping[str, Case]) -> dict[str, Answer]:
+    """What the town answers to each case, as many a request as it may hold."""
+    begins = range(0, len(cases), AT_ONCE)
+    parts = [dict(islice(cases.items(), begin, begin + AT_ONCE)) for begin in begins]
+    return {name: answer for part in parts for name, answer in answers_at_once(api, town_id, part).items()}
+
+
+def answers_at_once(api: Api, town_id: str, cases: Mapping[str, Case]) -> dict[str, Answer]:
     """What the town answers to each case: to its task, or where it has none as the dispatch-agnostic default."""
     tasks = {f"task{number}": case["task"] for number, case in enumerate(cases.values())}
     asked: dict[str, Any] = {alias: task for alias, task in tasks.items() if task is not None}

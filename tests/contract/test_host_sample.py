@@ -15,6 +15,7 @@ import pytest
 from tests.client import Api, Json
 from tests.sizes import sized
 
+AT_ONCE = 20  # root fields that a document may have
 SAMPLES = Path(__file__).parents[1] / "host_sample"
 ROLES = ("mayor", "polecat", "refinery")
 LAST_RESORT = {"model": "anthropic/claude-sonnet-4.6", "smallModel": "anthropic/claude-haiku-4.5"}
@@ -125,13 +126,17 @@ def publish_settings(api: Api, towns: Sequence[str], configs: Sequence[Json]) ->
 
 
 def ask(api: Api, field: str, operation: str = "query", **variables: tuple[str, Sequence[Any]]) -> list[Any]:
-    """`field` for each value of the variables (by name: their type and the values), all of them in one request."""
-    numbers = range(len(next(iter(variables.values()))[1]))
-    declared = ", ".join(f"${name}{n}: {kind}" for name, (kind, _) in variables.items() for n in numbers)
-    fields = " ".join(f"it{n}: {field.format(n=n)}" for n in numbers)
-    given = {f"{name}{n}": values[n] for name, (_, values) in variables.items() for n in numbers}
-    found = api.data(f"{operation} ({declared}) {{ {fields} }}", **given)
-    return [found[f"it{n}"] for n in numbers]
+    """`field` for each value of the variables (by name: type and values), as many a request as it may hold."""
+    found: list[Any] = []
+    count = len(next(iter(variables.values()))[1])
+    for begin in range(0, count, AT_ONCE):
+        numbers = range(begin, min(begin + AT_ONCE, count))
+        declared = ", ".join(f"${name}{n}: {kind}" for name, (kind, _) in variables.items() for n in numbers)
+        fields = " ".join(f"it{n}: {field.format(n=n)}" for n in numbers)
+        given = {f"{name}{n}": values[n] for name, (_, values) in variables.items() for n in numbers}
+        answer = api.data(f"{operation} ({declared}) {{ {fields} }}", **given)
+        found += [answer[f"it{n}"] for n in numbers]
+    return found
 
 
 def expected_move(row: Mapping[str, Any]) -> tuple[Json, Json] | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -43,6 +43,7 @@ def tasks_of(town_id: str) -> dict[str, TaskJson]:
     }
 
 
+AT_ONCE: Final[dict[str, Any]] = {"max_query_root_fields": 500, "max_query_aliases": 500, "max_query_fields": 20_000}
 TASKS: Final = tuple(tasks_of(CREATED))
 SET: Final = """
 fragment set on OverrideSet {
@@ -190,7 +191,7 @@ def said_of(part: object) -> str | None:
 @pytest.fixture(scope="module")
 def recording(backend: str, databases: Databases) -> Iterator[Recording]:
     url, clock = databases.fresh(backend), SteppingClock()
-    with serving(url, clock=clock, rollout_interval_seconds=3600) as api:
+    with serving(url, clock=clock, rollout_interval_seconds=3600, **AT_ONCE) as api:
         made = Recording(api=api, clock=clock)
         history = RandomHistory(api, clock, SEED)
         for _ in history.steps(STEPS):
