@@ -1,6 +1,8 @@
 """The GraphQL schema. `build_schema` is all that the rest of the program needs of it."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
+from functools import cache
 from typing import Final
 
 import strawberry
@@ -51,18 +53,25 @@ def build_schema(observers: Sequence[Observer] = (), limits: QueryLimits | None 
 
     Without `limits` documents may ask for anything, as the program's own do.
     """
+    schema = copy(_contract())
+    schema.extensions = (
+        watching(observers),
+        DocumentProblems,
+        *_limited(limits),
+        lambda: ValidationCache(maxsize=_MAX_CACHED_DOCUMENTS),
+    )
+    return schema
+
+
+@cache
+def _contract() -> TownclerkSchema:
+    """The types, which take a while to make, once a process; and with them what the validation of documents knows."""
     return TownclerkSchema(
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
         types=[Town, Rig, Bead, Profile, ProfileVersion, OverrideSet, AuditEntry],
         config=StrawberryConfig(scalar_map=SCALARS),
-        extensions=[
-            watching(observers),
-            DocumentProblems,
-            *_limited(limits),
-            lambda: ValidationCache(maxsize=_MAX_CACHED_DOCUMENTS),
-        ],
     )
 
 
