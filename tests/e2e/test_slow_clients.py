@@ -17,13 +17,14 @@ from tests.towns import make_town, sync
 
 LARGE: Final = AUDIT_FEED.format("sequence " + " ".join(f"copy{number}: after" for number in range(40)))
 ENTRIES: Final = 14  # of a megabyte each, as told
+LIMITS: Final[dict[str, Any]] = {"max_query_aliases": 100}
 BLOCKED: Final = "a client did not read"
 
 
 @pytest.fixture(scope="module")
 def server(backend: str, databases: Databases) -> Iterator[Server]:
     """A server that waits for nobody."""
-    with serving_process(databases.fresh(backend), stream_send_seconds=0.2) as running:
+    with serving_process(databases.fresh(backend), stream_send_seconds=0.2, **LIMITS) as running:
         yield running
 
 
@@ -98,7 +99,7 @@ def test_server__asked_to_end__leaves_each_feed_with_where_to_resume(backend: st
 
 
 def test_server__asked_to_end_with_clients_that_do_not_read__ends(backend: str, databases: Databases) -> None:
-    with serving_process(databases.fresh(backend), shutdown_seconds=1) as server:
+    with serving_process(databases.fresh(backend), shutdown_seconds=1, **LIMITS) as server:
         town_id = large_town(server.api)
         with closing(small_socket(server.api)) as silent, closing(small_socket(server.api)) as connection:
             silent.sendall(asking_for_events(town_id))
