@@ -1,5 +1,6 @@
 """Fixtures. Every test that asks for `api` runs on SQLite and on a real PostgreSQL."""
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -82,6 +83,12 @@ def untrue_api(backend: str, databases: Databases) -> Iterator[Api]:
     """One Townclerk for a whole module whose tests put rows into its database that no record explains."""
     with serving(databases.fresh(backend)) as running:
         yield running
+
+
+def pytest_collection_finish() -> None:
+    """The garbage collector need not go through what has been imported again and again: it stays to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,6 +1,8 @@
 """The GraphQL schema. `build_schema` is all that the rest of the program needs of it."""
 
 from collections.abc import Sequence
+from copy import copy
+from functools import cache
 from typing import Final
 
 import strawberry
@@ -48,17 +50,24 @@ class TownclerkSchema(strawberry.Schema):
 
 def build_schema(observers: Sequence[Observer] = ()) -> TownclerkSchema:
     """The schema of the contract, with the caches that keep repeated documents cheap. `observers` watch operations."""
+    schema = copy(_contract())
+    schema.extensions = (
+        watching(observers),
+        DocumentProblems,
+        lambda: MaxTokensLimiter(max_token_count=_MAX_TOKENS),
+        lambda: ParserCache(maxsize=_MAX_CACHED_DOCUMENTS),
+        lambda: ValidationCache(maxsize=_MAX_CACHED_DOCUMENTS),
+    )
+    return schema
+
+
+@cache
+def _contract() -> TownclerkSchema:
+    """The types, which take a while to make, once a process; and with them what the validation of documents knows."""
     return TownclerkSchema(
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
         types=[Town, Rig, Bead, Profile, ProfileVersion, OverrideSet, AuditEntry],
         config=StrawberryConfig(scalar_map=SCALARS),
-        extensions=[
-            watching(observers),
-            DocumentProblems,
-            lambda: MaxTokensLimiter(max_token_count=_MAX_TOKENS),
-            lambda: ParserCache(maxsize=_MAX_CACHED_DOCUMENTS),
-            lambda: ValidationCache(maxsize=_MAX_CACHED_DOCUMENTS),
-        ],
     )

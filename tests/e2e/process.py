@@ -29,7 +29,7 @@ SCRIPT: Final = Path(sys.executable).with_name("townclerk")
 SECONDS: Final = 60  # for what takes one or two when there is nothing else to do
 
 _CONTEXT: Final = get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["api.cli"])
+_CONTEXT.set_forkserver_preload(["tests.e2e.forked"])
 _READY: Final = re.compile(r"Uvicorn running on (http://\S+)")
 
 
