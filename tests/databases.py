@@ -70,9 +70,16 @@ class Databases:
             self._run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         self._stack.close()
 
+    def renew(self, url: str, template: str) -> None:
+        """Make the database at `url` a copy of the one at `template` once more; no one may be connected to either."""
+        self.drop(url)
+        self._copy(make_url(url).get_backend_name(), template, Path(make_url(url).database or "").stem)
+
     def copy(self, backend: str, template: str) -> str:
         """The URL of a copy of the database at `template`, to which no one may be connected."""
-        name = f"townclerk_{os.getpid()}_{next(self._numbers)}"
+        return self._copy(backend, template, f"townclerk_{os.getpid()}_{next(self._numbers)}")
+
+    def _copy(self, backend: str, template: str, name: str) -> str:
         source = make_url(template).database or ""
         if backend == "sqlite":
             copy = self.folder / f"{name}.db"

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,6 +95,18 @@ class Owner:
         """Code and first bad sequence of each chain that is not as it should be."""
         return self._runner.run(_faults(self._store))
 
+    def finds_a_fault(self) -> bool:
+        """Whether any chain is not as it should be; none is looked at after the first such."""
+
+        async def work() -> bool:
+            async with aclosing(verify_all(self._store)) as found:
+                async for each in found:
+                    if not each.ok:
+                        return True
+            return False
+
+        return self._runner.run(work())
+
 
 def faults(url: str) -> dict[str, tuple[str, int | None]]:
     """Code and first bad sequence of each chain of the database at `url` that is not as it should be."""
@@ -119,12 +131,25 @@ def owning(url: str) -> Iterator[Owner]:
     """The owner of the database at `url`, who has switched off all that would hold an honest client."""
     with asyncio.Runner() as runner:
         database = open_database(url)
+        with owning_again(runner, database) as owner:
+            yield owner
+
+
+@contextmanager
+def owning_again(runner: asyncio.Runner, database: Database) -> Iterator[Owner]:
+    """The same for engines that may have been used before, which saves them all that they know of statements.
+
+    In the end nobody is connected.
+    """
+    url = database.url.set(drivername=database.url.get_backend_name()).render_as_string(hide_password=False)
+    try:
         connection = runner.run(_let_go(database))
         try:
             yield Owner(url=url, _runner=runner, _store=Store(database=database), _connection=connection)
         finally:
             runner.run(connection.close())
-            runner.run(database.dispose())
+    finally:
+        runner.run(database.dispose())
 
 
 async def _let_go(database: Database) -> AsyncConnection:
@@ -135,7 +160,10 @@ async def _let_go(database: Database) -> AsyncConnection:
             for name in names.all():
                 await connection.execute(text(f'DROP TRIGGER "{name}"'))
         else:
-            for table in SQLModel.metadata.tables:
+            held = text(
+                "SELECT DISTINCT relname FROM pg_trigger, pg_class c WHERE tgrelid = c.oid AND tgenabled <> 'D'"
+            )
+            for table in (await connection.scalars(held)).all():
                 await connection.execute(text(f'ALTER TABLE "{table}" DISABLE TRIGGER ALL'))
     if database.is_sqlite:
         aiosqlite: Any = (await connection.get_raw_connection()).driver_connection

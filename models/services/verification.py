@@ -4,7 +4,7 @@ The chain is replayed; the rows that it calls for are compared column by column 
 happens in one snapshot, in streams, in bounded memory. Restart signals follow from the rest and are not looked at.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Final
 
 from sqlmodel import SQLModel
@@ -32,7 +32,7 @@ _REVISION: Final = frozenset({"revision"})  # its numbers are looked at for all 
 
 async def verify_all(
     store: Store, *, expected: Head | None = None, progress: Progress | None = None
-) -> AsyncIterator[Verification]:
+) -> AsyncGenerator[Verification, None]:
     """Verify every chain and every row that belongs to one, in one snapshot; `expected` is a head of the central one.
 
     Gives what came of each chain, in the order of their names.
