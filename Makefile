@@ -10,8 +10,9 @@ READY := .venv/.ready
 serve: $(READY)
 	$(BIN)/townclerk serve --dev
 
+# Compiled code is kept, also where the environment has it thrown away: many processes take part, and each reads it.
 test: $(READY)
-	$(BIN)/python -m pytest
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 
 SOAK ?= full
 soak: $(READY)

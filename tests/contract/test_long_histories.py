@@ -4,6 +4,7 @@ import re
 import sqlite3
 from contextlib import closing
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 import pytest
@@ -74,6 +75,7 @@ every_time = pytest.mark.parametrize(
 )
 
 
+@cache
 def statements(url: str, when: str, length: int) -> list[Statement]:
     """What a Townclerk that has read nothing yet sends to the database, to answer at every door."""
     town_id, (asked, version) = town_of(length), as_of(when, length)

@@ -16,13 +16,27 @@ from tests.databases import Databases
 
 TRACE: Final = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER: Final = "00f067aa0ba902b7"
+# Imports the program once; each case has a process that forks from there.
 LOADED: Final = """
-import json, sys
+import json, os, sys
 from api.app import create_app
 from api.settings import Settings
-create_app(Settings(database_url="sqlite:///none.db"))
-print(json.dumps([name for name in sys.modules if name.startswith("opentelemetry")][:1]))
+for name, variables in json.loads(sys.argv[1]).items():
+    if os.fork() == 0:
+        os.environ.update(variables)
+        create_app(Settings(database_url="sqlite:///none.db"))
+        print(json.dumps([name, any(it.startswith("opentelemetry") for it in sys.modules)]), flush=True)
+        os._exit(0)
+    assert os.wait()[1] == 0, name
 """
+NOWHERE: Final = "http://127.0.0.1:9"
+ASKED: Final[dict[str, tuple[dict[str, str], bool]]] = {
+    "unasked": ({}, False),
+    "none": ({"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": NOWHERE}, False),
+    "disabled": ({"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": NOWHERE}, False),
+    "exporter": ({"OTEL_TRACES_EXPORTER": "otlp"}, True),
+    "endpoint": ({"OTEL_EXPORTER_OTLP_ENDPOINT": NOWHERE}, True),
+}
 
 
 @pytest.fixture
@@ -68,23 +82,12 @@ def test_traces__of_some_requests__hold_those_and_no_value_that_was_sent(spans: 
     assert "secret" not in repr(spans.spans)
 
 
-@pytest.mark.parametrize(
-    ("variables", "loads"),
-    [
-        ({}, False),
-        ({"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}, False),
-        ({"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}, False),
-        ({"OTEL_TRACES_EXPORTER": "otlp"}, True),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}, True),
-    ],
-    ids=["unasked", "none", "disabled", "exporter", "endpoint"],
-)
-def test_opentelemetry__is_loaded__only_where_it_is_asked_for(variables: dict[str, str], *, loads: bool) -> None:
+def test_opentelemetry__is_loaded__only_where_it_is_asked_for() -> None:
     plain = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    done = subprocess.run(
-        [sys.executable, "-c", LOADED], env={**plain, **variables}, capture_output=True, check=True, timeout=60
-    )
-    assert json.loads(done.stdout.splitlines()[-1]) == (["opentelemetry"] if loads else [])
+    cases = json.dumps({name: variables for name, (variables, _) in ASKED.items()})
+    done = subprocess.run([sys.executable, "-c", LOADED, cases], env=plain, capture_output=True, check=True, timeout=60)
+    loaded = dict(json.loads(line) for line in done.stdout.splitlines())
+    assert loaded == {name: loads for name, (_, loads) in ASKED.items()}
 
 
 def test_traces__asked_for_where_nothing_makes_them__are_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
