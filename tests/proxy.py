@@ -53,13 +53,15 @@ def proxy(url: str) -> Iterator[Proxy]:
         async def pass_on(
             source: asyncio.StreamReader, target: asyncio.StreamWriter, breaks: Callable[[bytes], bool]
         ) -> None:
-            with suppress(OSError):
-                while (some := await source.read(_CHUNK)) and not breaks(some):
-                    while made.silent:  # noqa: ASYNC110  # set by another thread
-                        await asyncio.sleep(0.01)
-                    target.write(some)
-                    await target.drain()
-            hang_up()
+            try:
+                with suppress(OSError):
+                    while (some := await source.read(_CHUNK)) and not breaks(some):
+                        while made.silent:  # noqa: ASYNC110  # set by another thread
+                            await asyncio.sleep(0.01)
+                        target.write(some)
+                        await target.drain()
+            finally:
+                hang_up()
 
         def breaks_on_the_way_there(some: bytes) -> bool:
             nonlocal committing

@@ -1,7 +1,6 @@
 """PostgreSQL at its worst: limits that are reached, connections that are lost, a server that goes and comes back."""
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -238,24 +237,6 @@ def test_commit__that_is_lost__is_not_called_undone(far: tuple[Api, Proxy]) -> N
     stretch.breaks = Break.AFTER_COMMIT_IS_DONE
     with pytest.raises(OutcomeUnknownError):
         in_store(stretch.url, Limits(), lambda store: store.write(work))
-
-
-@pytest.mark.filterwarnings("ignore:unclosed", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_database__that_falls_silent__is_not_ready_and_keeps_nobody_from_ending(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("api.app._READY_SECONDS", 0.2)
-    monkeypatch.setattr("api.app._END_SECONDS", 0.2)
-    with proxy(url) as stretch:
-        with serving(stretch.url) as api:
-            assert api.http.get("/readyz").status_code == 200
-            stretch.silent = True
-            assert api.http.get("/readyz").status_code == 503
-            stretch.silent = False
-            assert api.http.get("/readyz").status_code == 200
-            stretch.silent = True
-        stretch.silent = False
-    gc.collect()  # connections are left behind, which nobody could close
 
 
 # ---------------------------------------------------------------- a server that goes

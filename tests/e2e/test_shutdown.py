@@ -9,11 +9,15 @@ from contextlib import closing, contextmanager
 
 import asyncpg
 import httpx2
+import pytest
 from sqlalchemy import make_url
 
+import api.app
 from tests.databases import Databases
 from tests.e2e.process import SECONDS, Server, serving_process
-from tests.towns import publish
+from tests.proxy import proxy
+from tests.streams import followed
+from tests.towns import make_town, publish
 
 
 @contextmanager
@@ -61,4 +65,24 @@ def test_server__asked_to_end_during_a_request__finishes_it_and_takes_no_other(
             while not is_refused(server):
                 assert time.monotonic() < deadline, "new requests are still taken"
         assert answer.result(SECONDS)["currentVersion"] == 3
+        assert server.stop() == 0
+
+
+def waits_little() -> None:
+    api.app._READY_SECONDS = api.app._END_SECONDS = 0.5  # type: ignore[misc]  # noqa: SLF001
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_server__whose_database_says_nothing__is_not_ready_and_ends_when_asked(
+    backend: str, databases: Databases
+) -> None:
+    with (
+        proxy(databases.fresh(backend)) as stretch,
+        serving_process(stretch.url, plant=waits_little, feed_poll_seconds=0.1, shutdown_seconds=1) as server,
+        followed(server.api, make_town(server.api), over="events") as entries,
+    ):
+        assert next(entries)["sequence"] == 1  # so that there is something to poll for
+        for ready in (200, 503, 200, 503):
+            stretch.silent = ready == 503
+            assert server.api.http.get("/readyz").status_code == ready
         assert server.stop() == 0
