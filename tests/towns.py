@@ -11,15 +11,23 @@ SONNET = "anthropic/claude-sonnet-4.6"
 HAIKU = "anthropic/claude-haiku-4.5"
 KILO = "kilo/kilo-auto/frontier"
 
+USER_ERRORS = "userErrors { code path message }"
+
 _NUMBERS = itertools.count(1)
 
 
 def make_town(api: Api, *, rigs: tuple[str, ...] = ("web", "api"), profile: str = "balanced") -> str:
-    """A new town with rigs; gives its id."""
+    """A new town with rigs, all asked in one document; gives its id."""
     town_id = f"town-{next(_NUMBERS)}"
-    api.done("createTown", townId=town_id, name=f"Town {town_id}", profile=profile)
-    for rig_id in rigs:
-        api.done("registerRig", townId=town_id, rigId=rig_id, name=rig_id.title())
+    given = {f"r{n}": {"townId": town_id, "rigId": rig_id, "name": rig_id.title()} for n, rig_id in enumerate(rigs)}
+    declared = "".join(f", ${name}: RegisterRigInput!" for name in given)
+    registered = " ".join(f"{name}: registerRig(input: ${name}) {{ {USER_ERRORS} }}" for name in given)
+    query = f"""mutation ($t: CreateTownInput!{declared}) {{
+        t: createTown(input: $t) {{ {USER_ERRORS} }} {registered}
+    }}"""
+    answers = api.data(query, t={"townId": town_id, "name": f"Town {town_id}", "profile": profile}, **given)
+    refused = {name: answer["userErrors"] for name, answer in answers.items() if answer["userErrors"]}
+    assert refused == {}
     return town_id
 
 

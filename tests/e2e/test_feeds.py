@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from models.store.wake import LISTENER
+from tests.bulk import add_entries
 from tests.client import Api
 from tests.databases import Databases
 from tests.e2e.process import Server, serving_process
@@ -62,11 +63,11 @@ def test_feed__of_one_process__tells_what_another_writes(servers: tuple[Server, 
 
 @pytest.mark.parametrize("over", OVER)
 def test_feed__resumed_after_a_sequence__begins_with_the_next(
-    servers: tuple[Server, Server], writer: Writer, over: str
+    servers: tuple[Server, Server], writer: Writer, url: str, over: str
 ) -> None:
     api = servers[0].api
     town_id = make_town(api)
-    writer.write(town_id, 250)  # three pages
+    add_entries(url, town_id, 250)  # three pages
     for after in (0, 3, 99, 252):
         with followed(api, town_id, after, over=over) as entries:
             assert [entry["sequence"] for entry in islice(entries, 253 - after)] == list(range(after + 1, 254))
