@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """All begin with ``TOWNCLERK_`` in the environment."""
 
-    model_config = SettingsConfigDict(env_prefix="TOWNCLERK_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="TOWNCLERK_", frozen=True, allow_inf_nan=False)
 
     database_url: str = Field(
         default="sqlite:///townclerk.db", description="`sqlite:///FILE` or `postgresql://user@host/db`."

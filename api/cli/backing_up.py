@@ -22,8 +22,6 @@ def backup(file: Path, force: bool) -> None:  # noqa: FBT001  # click passes fla
     if file.exists() and not force:
         raise CouldNotError(f"{file} exists: name another file, or replace it with --force")
     source = Path(str(make_url(url).database))
-    if file.resolve() == source.resolve():
-        raise CouldNotError(f"{file} is the database itself")
     try:
         made = back_up(source, file)
     except NotSoundError as error:

@@ -159,7 +159,7 @@ class ProfileVersionPayload:
 
     @field
     async def towns_updated(self, info: Info) -> int:
-        """Towns that this version was brought to."""
+        """Towns that this version has been brought to so far; more may follow where the rollout was cut off."""
         return (await self._adoptions(info.context))[0]
 
     @field

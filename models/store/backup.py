@@ -14,6 +14,9 @@ _PAGES_A_STEP: Final = 1000
 _BUSY_SECONDS: Final = 30.0
 
 
+_OF_A_DATABASE: Final = ("", "-wal", "-shm", "-journal")  # what SQLite keeps it in
+
+
 class NotSoundError(Exception):
     """What was to be backed up, or the copy of it, is no sound Townclerk database; the message says why."""
 
@@ -33,6 +36,9 @@ def back_up(source: Path, target: Path) -> Backup:
     Holds a snapshot of the source meanwhile, so that the copy neither waits for writers nor starts anew for them.
     Raises `NotSoundError` and OSError.
     """
+    place = target.resolve()
+    if place in {source.resolve().with_name(source.resolve().name + suffix) for suffix in _OF_A_DATABASE}:
+        raise NotSoundError(f"{target} is a file of the database itself")
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     log = target.with_name(f"{target.name}-wal")
     if log.exists() and log.stat().st_size:
@@ -46,7 +52,7 @@ def back_up(source: Path, target: Path) -> Backup:
     except sqlite3.Error as error:
         raise NotSoundError(str(error)) from error
     finally:
-        for suffix in ("", "-wal", "-shm", "-journal"):
+        for suffix in _OF_A_DATABASE:
             part.with_name(part.name + suffix).unlink(missing_ok=True)
     return made
 

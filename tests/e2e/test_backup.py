@@ -106,9 +106,15 @@ def test_backup__onto_a_copy_that_somebody_served_from__is_refused(url: str, tmp
     assert sorted(path.name for path in tmp_path.iterdir()) == ["town.db", "town.db-wal"]
 
 
-def test_backup__onto_the_database_itself__is_refused(url: str) -> None:
-    done = townclerk(url, "backup", "--force", make_url(url).database or "")
-    assert (done.code, done.out) == (2, "")
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal"])
+def test_backup__onto_a_file_of_the_database_itself__is_refused(url: str, tmp_path: Path, suffix: str) -> None:
+    file = Path((make_url(url).database or "") + suffix)
+    (tmp_path / "elsewhere").symlink_to(file)
+    for name in (file, tmp_path / "elsewhere"):
+        was = file.read_bytes() if file.exists() else None
+        done = townclerk(url, "backup", "--force", str(name))
+        assert (done.code, done.out) == (2, "")
+        assert (file.read_bytes() if file.exists() else None) == was
 
 
 @pytest.mark.parametrize("content", [b"", b"SQLite format 3\0 but not really", None], ids=["empty", "broken", "none"])

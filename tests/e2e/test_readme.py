@@ -3,10 +3,12 @@
 import asyncio
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
+from api.cli import main
 from api.demo import seed_demo
 from api.settings import Settings
 from models.store.engine import open_database
@@ -44,3 +46,19 @@ def test_readme__each_setting__stands_there_with_its_default(name: str) -> None:
     default = Settings.model_fields[name].default
     written = str(default).lower() if isinstance(default, bool) else str(default)
     assert f"| `TOWNCLERK_{name.upper()}` | `{written}` |" in README
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("MAX_QUERY_DEPTH", "0"), ("ROLLOUT_INTERVAL_SECONDS", "inf"), ("LOG_LEVEL", "loud")]
+)
+def test_setting__of_a_value_that_can_not_be__is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"TOWNCLERK_{name}", value)
+    monkeypatch.setattr(sys, "argv", ["townclerk", "demo"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert told.startswith(f"townclerk: TOWNCLERK_{name}: ")
+    assert told.count("\n") == 1
