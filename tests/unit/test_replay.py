@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
@@ -257,6 +258,16 @@ REVOKED: Final[tuple[Any, ...]] = (AuditAction.TOKEN_REVOKED, TOKEN, token(), to
 )
 def test_token__made_or_revoked_in_no_true_way__contradicts_the_centre(changes: list[tuple[Any, ...]]) -> None:
     assert_contradicts(told_by(*changes, chain=CENTRAL_CHAIN))
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"), [(None, None), ("2027-01-01T00:00:00.000000Z", datetime(2027, 1, 1, tzinfo=UTC))]
+)
+def test_token__that_is_made__expires_as_its_entry_says(text: str | None, instant: datetime | None) -> None:
+    told = Replay(CENTRAL_CHAIN)
+    for entry in told_by((*MADE[:3], {**token(), "expiresAt": text}), chain=CENTRAL_CHAIN):
+        told.apply(entry)
+    assert told.tokens[TOKEN].expires_at == instant
 
 
 @pytest.mark.parametrize("after", [model("Opus"), model("Opus 4.7"), {**model("Opus"), "deprecated": 1}])

@@ -1,12 +1,15 @@
 """Tokens: how they are spelt and read, and which grants are handed out."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from models.domain.tokens import MAX_TOWNS, Grant, Scope, Token, read_token
+from models.domain.tokens import MAX_TOWNS, Grant, Scope, Token, is_expired, read_token
 
 ID = "0123456789abcdef"
 SECRET = "00ff" * 16
 READER = frozenset({Scope.READER})
+NOW, TICK = datetime(2026, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
 def test_token__spelt_and_read__is_the_same() -> None:
@@ -64,3 +67,10 @@ def test_grant__covers__its_towns_or_all() -> None:
     assert Grant(scopes=READER).covers("anywhere")
     bound = Grant(scopes=READER, towns=frozenset({"demo"}))
     assert (bound.covers("demo"), bound.covers("other")) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "expired"), [(None, False), (NOW + TICK, False), (NOW, True), (NOW - TICK, True)]
+)
+def test_token__expires__at_its_instant(expires_at: datetime | None, *, expired: bool) -> None:
+    assert is_expired(expires_at, NOW) is expired
