@@ -36,7 +36,7 @@ _WORKER_SECONDS = 60  # what a worker may take to come up on a busy machine, bef
 def serve(host: str, port: int, dev: bool, workers: int) -> None:  # noqa: FBT001  # click passes flags so
     """Serve the API. A SQLite database is migrated; on PostgreSQL run `townclerk migrate` first."""
     if not dev:
-        raise CouldNotError("there are no tokens yet, so it would be open to anyone: serve --dev on a loopback address")
+        raise CouldNotError("no door asks for tokens yet, so anyone could come in: serve --dev on a loopback address")
     if not _is_loopback(host):
         raise CouldNotError(f"--dev serves loopback addresses only, and {host} is none")
     os.environ["TOWNCLERK_DEV"] = "true"

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from api.schema import build_schema
 from api.schema.counting import Counts, count, sizes_of
 from tests.property.strategies import THOROUGH
+from tests.sizes import sized
 
 SIZES: Final = sizes_of(build_schema()._schema)  # noqa: SLF001
 FRAGMENTS: Final = 4
@@ -117,7 +118,7 @@ def documents(draw: st.DrawFn) -> str:
     return " ".join(draw(st.permutations(parts)))
 
 
-@settings(THOROUGH, max_examples=500)
+@settings(THOROUGH, max_examples=sized("documents", quick=100, ci=500))
 @given(documents())
 def test_counts__of_any_document__are_those_of_it_with_fragments_written_out(query: str) -> None:
     document = parse(query)
