@@ -109,7 +109,7 @@ class QueryLimiter(SchemaExtension):
         run = self.execution_context
         if run.graphql_document is None:
             return
-        sizes = sizes_of(run.schema._schema)  # noqa: SLF001
+        sizes = sizes_of(run.schema._schema)  # noqa: SLF001  # it has no other way to its types
         error = refusal(run.graphql_document, self._limits, sizes, run.operation_name, run.variables or {})
         if error is not None:
             raise error

@@ -10,7 +10,7 @@ from models.domain.audit import AuditAction, Change, TargetType, instant_text
 from models.domain.errors import InvalidInput, NoChange, NotFound, Refused, refuse_if_any
 from models.domain.tokens import ID_BYTES, SECRET_BYTES, Grant, Token
 from models.domain.vocabulary import is_storable
-from models.services.access import actor_named
+from models.services.access import BUILT_IN, actor_named
 from models.services.heads import lock_central
 from models.services.history import Caller, record
 from models.store.access import TokenRow
@@ -34,6 +34,8 @@ async def create_token(store: Store, caller: Caller, draft: TokenDraft) -> Token
     Raises `Refused` with every problem, and with `NOT_FOUND` for a town that is not there.
     """
     problems = [*checks.name_problems(draft.name, "name"), *draft.grant.problems()]
+    if draft.name in BUILT_IN.values():
+        problems.append(InvalidInput(path=("name",), expected="another name; this one is Townclerk's own"))
     if draft.expires_at is not None and draft.expires_at <= store.clock():
         problems.append(InvalidInput(path=("expiresAt",), expected="an instant that is still to come"))
     refuse_if_any(problems)
@@ -116,7 +118,8 @@ async def list_tokens(store: Store) -> Sequence[ListedToken]:
         rows = await tokens.tokens(session)
         actors = await history.actors(session, {row.actor_id for row in rows})
         now = store.clock()
-        return [ListedToken(row=row, name=actors[row.actor_id].display_name, now=now) for row in rows]
+        names = {actor_id: actor.display_name for actor_id, actor in actors.items()}
+        return [ListedToken(row=row, name=names.get(row.actor_id), now=now) for row in rows]
 
     return await store.fetch(look)
 

@@ -69,7 +69,7 @@ def test_server__asked_to_end_during_a_request__finishes_it_and_takes_no_other(
 
 
 def waits_little() -> None:
-    api.app._READY_SECONDS = api.app._END_SECONDS = 0.5  # type: ignore[misc]  # noqa: SLF001
+    api.app._READY_SECONDS = api.app._END_SECONDS = 0.5  # type: ignore[misc]  # noqa: SLF001  # or the test takes a minute
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)

@@ -125,6 +125,8 @@ def test_tokens__of_one_name__have_one_actor(url: str) -> None:
         ("create", "--name", "N"),
         ("create", "--name", " ", "--scope", "reader"),
         ("create", "--name", "N", "--scope", "owner"),
+        ("create", "--name", "dev", "--scope", "reader"),
+        ("create", "--name", "Command line", "--scope", "reader"),
         ("create", "--name", "N", "--scope", "reader", "--town", "nowhere"),
         ("create", "--name", "N", "--scope", "reader", "--town", ""),
         ("create", "--name", "N", "--scope", "reader", "--expires", "tomorrow"),
