@@ -104,9 +104,11 @@ def test_actor__that_can_not_be_given_an_id__is_storage_unavailable(database_url
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["STORAGE_UNAVAILABLE"]
 
 
-@pytest.mark.parametrize("body", [{}, {"query": "{ labels { name } }"}], ids=["no_operation", "a_query"])
-def test_actor__who_changes_nothing__is_given_no_id(database_url: str, body: Json) -> None:
+@pytest.mark.parametrize(
+    ("body", "status"), [({}, 400), ({"query": "{ labels { name } }"}, 200)], ids=["no_operation", "a_query"]
+)
+def test_actor__who_changes_nothing__is_given_no_id(database_url: str, body: Json, status: int) -> None:
     outage = Outage()
     with serving(database_url, new_id=outage) as api:
-        api.http.post("/graphql", json=body, headers={"X-Actor": "ann"})
-    assert outage.looks == 0
+        response = api.http.post("/graphql", json=body, headers={"X-Actor": "ann"})
+    assert (response.status_code, outage.looks) == (status, 0)
