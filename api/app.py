@@ -15,28 +15,31 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 
+from api import wiring
 from api.audit_export import audit_export
-from api.door import GraphQLDoor, encode
+from api.auth import Doorkeeper, ThisMachineOnly, forbidden
+from api.door import GraphQLDoor, Turnstile
 from api.event_stream import EventStream
 from api.metrics import Metrics
 from api.observability import RequestLog, configure_logging, log_operation
 from api.pubsub import PubSub
 from api.schema import build_schema
-from api.schema.limits import QueryLimits
 from api.settings import Settings
 from api.shutdown import when_asked_to_end
-from api.streams import Streams
 from api.tracing import start_tracing
 from api.websocket import GraphQLSocket
+from api.wire import BadRequestError, encode
+from models.domain.permissions import MEASURE, ForbiddenError, Need, require
+from models.services.credentials import TokenBook
 from models.services.rollout import roll_out_all
-from models.store.engine import Limits, open_database
 from models.store.migrations import is_current
-from models.store.tables import TableCache
 from models.store.unit import Clock, NewId, StorageUnavailableError, Store, random_id, system_clock
 
 _END_SECONDS: Final = 10.0  # how long what runs beside the requests may take to end
@@ -47,25 +50,16 @@ _LOG: Final = structlog.get_logger("townclerk.app")
 def create_app(settings: Settings | None = None, *, clock: Clock = system_clock, new_id: NewId = random_id) -> ASGIApp:
     """The ASGI application. The database has to be migrated; nothing is connected before the lifespan begins."""
     settings = settings or Settings()
-    store = open_store(settings, clock, new_id)
+    store = wiring.open_store(settings, clock, new_id)
     metrics, traces = Metrics(store), start_tracing()
     observers = [metrics.operation, log_operation, *([] if traces is None else [traces.operation])]
-    schema = build_schema(observers, query_limits(settings))
+    schema = build_schema(observers, wiring.query_limits(settings))
     pubsub = PubSub(store, poll_seconds=settings.feed_poll_seconds)
-    streams = Streams(
-        schema=schema,
-        store=store,
-        pubsub=pubsub,
-        dev=settings.dev,
-        send_seconds=settings.stream_send_seconds,
-        keep_alive_seconds=settings.stream_keep_alive_seconds,
-        init_seconds=settings.stream_init_seconds,
-        max_streams=settings.max_streams,
-        max_operations=settings.max_stream_operations,
-        max_message_bytes=settings.max_body_bytes,
-    )
+    book = TokenBook(store, size=settings.token_cache_size)
+    doorkeeper, turnstile = wiring.doorkeeper(settings, store, book), Turnstile(settings.max_requests)
+    streams = wiring.streams(settings, schema, store, pubsub, doorkeeper)
     streamed = partial(EventStream, streams)
-    door = GraphQLDoor(schema, store, streamed, max_body_bytes=settings.max_body_bytes, dev=settings.dev)
+    door = GraphQLDoor(schema, store, doorkeeper, turnstile, streamed, wiring.bounds(settings))
 
     def go_away() -> None:
         store.ending.set()
@@ -76,13 +70,14 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock,
         stop = asyncio.Event()
         rollouts = asyncio.create_task(_finish_rollouts(store, settings.rollout_interval_seconds, stop))
         feeds = asyncio.create_task(pubsub.run(stop))
+        tokens = asyncio.create_task(book.run(stop))
         try:
             with when_asked_to_end(go_away):
                 yield
         finally:
             go_away()
             stop.set()  # not cancelled: a connection that is being made just now would be left behind
-            beside = asyncio.gather(rollouts, feeds, metrics.close(), return_exceptions=True)
+            beside = asyncio.gather(rollouts, feeds, tokens, metrics.close(), return_exceptions=True)
             with contextlib.suppress(TimeoutError):  # a database that says nothing must not keep the process
                 await asyncio.wait_for(beside, _END_SECONDS)
             with contextlib.suppress(TimeoutError):
@@ -93,13 +88,14 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock,
     app = Starlette(
         routes=[
             Route("/graphql", door.handle, methods=["POST"]),
-            WebSocketRoute("/graphql", GraphQLSocket(streams).handle),
-            Route("/audit/export", audit_export(store)),
+            WebSocketRoute("/graphql", GraphQLSocket(streams, origins=settings.cors_origins).handle),
+            Route("/audit/export", audit_export(store, doorkeeper, turnstile)),
             Route("/healthz", _healthz),
             Route("/readyz", _readyz(store)),
-            Route("/metrics", metrics.show),
+            Route("/metrics", _for_those_who(MEASURE, doorkeeper, metrics.show)),
         ],
         exception_handlers={HTTPException: _http_error, 500: _internal_error},
+        middleware=_at_the_gate(settings),
         lifespan=lifespan,
     )
     served = metrics.http(app)
@@ -121,36 +117,6 @@ def _end_after(parent: BaseProcess) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def open_store(settings: Settings, clock: Clock = system_clock, new_id: NewId = random_id) -> Store:
-    """The store that the settings name. Raises `UnusableDatabaseUrlError`."""
-    limits = Limits(
-        pool_size=settings.database_pool_size,
-        pool_overflow=settings.database_pool_overflow,
-        pool_wait=settings.database_pool_wait_seconds,
-        connect=settings.database_connect_timeout_seconds,
-        statement=settings.database_statement_timeout_seconds,
-        lock=settings.database_lock_timeout_seconds,
-        idle_in_transaction=settings.database_idle_timeout_seconds,
-    )
-    database = open_database(settings.database_url, limits)
-    return Store(database=database, clock=clock, new_id=new_id, tables=TableCache(settings.table_cache_size))
-
-
-def query_limits(settings: Settings) -> QueryLimits:
-    """How much a document may ask, by the settings."""
-    return QueryLimits(
-        tokens=settings.max_query_tokens,
-        operations=settings.max_query_operations,
-        fragments=settings.max_query_fragments,
-        depth=settings.max_query_depth,
-        root_fields=settings.max_query_root_fields,
-        fields=settings.max_query_fields,
-        aliases=settings.max_query_aliases,
-        directives=settings.max_query_directives,
-        cost=settings.max_query_cost,
-    )
-
-
 async def _finish_rollouts(store: Store, interval: float, stop: asyncio.Event) -> None:
     """Look for rollouts left unfinished, at once and then every `interval` seconds, until `stop` is set."""
     while not stop.is_set():
@@ -162,6 +128,38 @@ async def _finish_rollouts(store: Store, interval: float, stop: asyncio.Event) -
             _LOG.exception("rollout failed; trying again")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), interval)
+
+
+def _at_the_gate(settings: Settings) -> list[Middleware]:
+    """What looks at a request before any endpoint does."""
+    gate = [Middleware(ThisMachineOnly)] if settings.dev else []
+    if settings.cors_origins:
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-Id", "X-On-Behalf-Of"],
+            expose_headers=["X-Request-Id", "Retry-After"],
+        )
+        gate.append(cors)
+    return gate
+
+
+def _for_those_who(
+    need: Need, doorkeeper: Doorkeeper, endpoint: Callable[[Request], Awaitable[Response]]
+) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that takes a credential, as a whole."""
+
+    async def guarded(request: Request) -> Response:
+        try:
+            require((await doorkeeper.admit(request)).grant, need)
+        except BadRequestError as error:
+            return error.response()
+        except ForbiddenError as error:
+            return forbidden(error).response()
+        return await endpoint(request)
+
+    return guarded
 
 
 async def _healthz(_request: Request) -> Response:

@@ -1,7 +1,9 @@
 """Exports of the audit record: `GET /audit/export`, and the bytes that the console script writes as well."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,15 +12,20 @@ from typing import Final, Self
 import structlog
 from graphql import GraphQLError
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import ContentStream, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from api.door import encode
+from api.auth import Doorkeeper, forbidden
+from api.door import Turnstile
 from api.schema.scalars import parse_instant
+from api.streams import EXPIRED
+from api.wire import BadRequestError, encode
 from models.domain import export, export_csv
 from models.domain.audit import CENTRAL_CHAIN
 from models.domain.errors import Code, InvalidInput, NotFound, Problem, Refused, refuse_if_any
 from models.domain.export import StoredEntry
+from models.domain.permissions import AUDIT, AUDIT_CENTRE, ForbiddenError, require
+from models.domain.tokens import Grant
 from models.domain.vocabulary import is_id, is_storable
 from models.store.queries import exports, history
 from models.store.queries.exports import Span
@@ -70,58 +77,77 @@ class Wanted:
         return f"townclerk-audit-{_NOT_FOR_FILE_NAMES.sub('_', self.chain.removeprefix('@'))}.{self.format}"
 
 
-async def open_export(store: Store, wanted: Wanted) -> AsyncIterator[bytes]:
+async def open_export(store: Store, grant: Grant, wanted: Wanted) -> AsyncIterator[bytes]:
     """The bytes of an export, once it is sure that there is something to export from.
 
-    Raises `Refused` with `NOT_FOUND` and `StorageUnavailableError`; the bytes raise the latter too, and then end
-    without a trailer.
+    Raises `ForbiddenError`, `Refused` with `NOT_FOUND`, and `StorageUnavailableError`; the bytes raise the latter too,
+    and then end without a trailer.
     """
+    require(grant, AUDIT_CENTRE if wanted.chain == CENTRAL_CHAIN else AUDIT)
     async with store.read() as session:
-        span = await exports.span(session, wanted.chain, since=wanted.since, until=wanted.until)
+        span = await exports.span(session, grant.concealed(wanted.chain), since=wanted.since, until=wanted.until)
     if span is None:
         raise Refused(NotFound(kind="town", name=wanted.chain, path=("townId",)))
     return _jsonl(store, wanted, span) if wanted.format is Format.JSONL else _csv(store, span)
 
 
-def audit_export(store: Store) -> Callable[[Request], Awaitable[Response]]:
+def audit_export(
+    store: Store, doorkeeper: Doorkeeper, turnstile: Turnstile
+) -> Callable[[Request], Awaitable[Response]]:
     """The endpoint. What is wrong shows before the first byte; a failure after that cuts the connection."""
 
     async def handle(request: Request) -> Response:
-        try:
-            wanted = _read_query(request.query_params.multi_items())
-            chunks = await open_export(store, wanted)
-        except Refused as refused:
-            not_found = all(problem.code is Code.NOT_FOUND for problem in refused.problems)
-            return _refusal(404 if not_found else 400, [_presented(problem) for problem in refused.problems])
-        except StorageUnavailableError as error:
-            _LOG.warning("storage unavailable", exc_info=error)
-            message = "The database can't be reached. Try again later."
-            return _refusal(503, [{"message": message, "extensions": {"code": "STORAGE_UNAVAILABLE"}}])
-        headers = {
-            "Content-Disposition": f'attachment; filename="{wanted.file_name}"',
-            "Cache-Control": "no-store",
-        }
-        content = () if request.method == "HEAD" else _while_wanted(request, chunks)
-        return _Download(content, headers=headers, media_type=wanted.format.media_type)
+        with ExitStack() as until_answered:
+            try:
+                asker = await doorkeeper.admit(request)
+                until_answered.enter_context(turnstile.passed())
+                wanted = _read_query(request.query_params.multi_items())
+                chunks = await open_export(store, asker.grant, wanted)
+            except BadRequestError as error:
+                return error.response()
+            except ForbiddenError as error:
+                return forbidden(error).response()
+            except Refused as refused:
+                not_found = all(problem.code is Code.NOT_FOUND for problem in refused.problems)
+                return _refusal(404 if not_found else 400, [_presented(problem) for problem in refused.problems])
+            except StorageUnavailableError as error:
+                _LOG.warning("storage unavailable", exc_info=error)
+                message = "The database can't be reached. Try again later."
+                return _refusal(503, [{"message": message, "extensions": {"code": "STORAGE_UNAVAILABLE"}}])
+            over = until_answered.enter_context(doorkeeper.until_over(asker))
+            headers = {
+                "Content-Disposition": f'attachment; filename="{wanted.file_name}"',
+                "Cache-Control": "no-store",
+            }
+            content = () if request.method == "HEAD" else _while_wanted(request, over, chunks)
+            answered = until_answered.pop_all()
+            return _Download(answered, content, headers, wanted.format.media_type)
 
     return handle
 
 
 class _Download(StreamingResponse):
-    """Ends after the page under way once whoever asked has gone.
+    """Ends after the page under way once whoever asked has gone, or may not have it any more; then leaves `answered`.
 
     Starlette's own is cancelled at once, which tears a connection to the database off in the middle of a statement.
     """
 
+    def __init__(self, answered: ExitStack, content: ContentStream, headers: dict[str, str], media_type: str) -> None:
+        super().__init__(content, headers=headers, media_type=media_type)
+        self._answered = answered
+
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        await self.stream_response(send)
+        with self._answered:
+            await self.stream_response(send)
 
 
-async def _while_wanted(request: Request, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _while_wanted(request: Request, over: asyncio.Event, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     async for chunk in chunks:
         yield chunk
         if await request.is_disconnected():
             return
+        if over.is_set():
+            raise ConnectionAbortedError(EXPIRED)
 
 
 async def _jsonl(store: Store, wanted: Wanted, span: Span) -> AsyncIterator[bytes]:

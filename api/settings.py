@@ -1,7 +1,11 @@
 """Settings, from the environment. Each stands in the README with its default."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.domain.tokens import Scope
 
 
 class Settings(BaseSettings):
@@ -36,7 +40,36 @@ class Settings(BaseSettings):
         le=1_000_000,
         description="PostgreSQL: how long a transaction may stand idle before the server ends it; 0 is for ever.",
     )
-    max_body_bytes: int = Field(default=2_000_000, ge=1_000, description="Longest request body, in bytes.")
+    max_body_bytes: int = Field(default=100_000, ge=1_000, description="Longest request body, in bytes.")
+    max_large_body_bytes: int = Field(
+        default=2_000_000, ge=1_000, description="The same for imports and bead syncs, and for a WebSocket's messages."
+    )
+    body_seconds: float = Field(default=20.0, gt=0, description="How long a request's body may take to arrive.")
+    request_seconds: float = Field(default=60.0, gt=0, description="How long the answer to a request may take.")
+    max_requests: int = Field(default=200, ge=1, description="Requests that a process works on at once.")
+    max_requests_per_second: float = Field(
+        default=0.0, ge=0, description="Requests of one credential in each process, in the long run; 0 is no limit."
+    )
+    max_failed_sign_ins: int = Field(
+        default=10, ge=1, description="Sign-ins of one address that may fail at once; then one every six seconds."
+    )
+    max_streams_per_credential: int = Field(
+        default=100, ge=1, description="Those of them that one credential may have."
+    )
+    token_cache_size: int = Field(default=10_000, ge=1, description="API tokens that a process remembers.")
+    cors_origins: tuple[str, ...] = Field(
+        default=(), description="Origins whose pages may use the API, as a JSON array."
+    )
+    oidc_issuer: str | None = Field(default=None, description="OpenID Connect: the issuer whose tokens are taken.")
+    oidc_audience: str | None = Field(default=None, description="Whom its tokens have to be for.")
+    oidc_jwks_url: str | None = Field(default=None, description="Where its keys are; by default it is asked.")
+    oidc_algorithms: tuple[str, ...] = Field(default=("RS256", "ES256"), description="Signatures that are taken.")
+    oidc_name_claim: str = Field(default="sub", description="The claim that says who it is.")
+    oidc_scopes_claim: str = Field(default="townclerk_scopes", description="The claim that holds scopes.")
+    oidc_towns_claim: str = Field(default="townclerk_towns", description="The claim that holds town ids; `*` is all.")
+    oidc_scope_names: dict[str, Scope] = Field(
+        default={}, description="What values of the scopes claim stand for, as a JSON object; empty: scopes by name."
+    )
     max_query_tokens: int = Field(default=10_000, ge=100, description="Words and signs in a document.")
     max_query_operations: int = Field(default=5, ge=1, description="Operations in a document.")
     max_query_fragments: int = Field(default=30, ge=1, description="Fragments in a document.")
@@ -78,3 +111,13 @@ class Settings(BaseSettings):
     )
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="What is logged.")
     dev: bool = Field(default=False, description="Dev mode; `serve --dev` sets it.")
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        if (self.oidc_issuer is None) != (self.oidc_audience is None):
+            raise ValueError("oidc_issuer and oidc_audience have to be set together")
+        if self.database_statement_timeout_seconds >= self.request_seconds:
+            raise ValueError("request_seconds has to be more than database_statement_timeout_seconds")
+        if self.max_large_body_bytes < self.max_body_bytes:
+            raise ValueError("max_large_body_bytes has to be at least max_body_bytes")
+        return self

@@ -1,6 +1,7 @@
 """What WebSockets and streams of events have in common: answers one after the other, to clients that may not read."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
@@ -12,15 +13,17 @@ from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.types import ExecutionResult
 
-from api.door import NO_OPERATION, BadRequestError, answer_of
+from api.auth import Doorkeeper
 from api.pubsub import Listener, PubSub
 from api.schema import TownclerkSchema
 from api.schema.context import Context
 from api.schema.live import resume
 from api.schema.problems import present
+from api.wire import NO_OPERATION, Asked, BadRequestError, answer_of, for_now
 from models.services.access import Asker
 from models.store.unit import Store
 
+EXPIRED: Final = "The credential has expired or was revoked: sign in again."
 FAREWELL_SECONDS: Final = 30.0  # for a client that did not read to start to, and to hear why it is left
 _LOG: Final = structlog.get_logger("townclerk.streams")
 
@@ -38,59 +41,73 @@ class Streams:
     """One a process: what operations that stream are run with, and within which bounds.
 
     Times are in seconds. `send_seconds` is how long a client may take to take an answer; `max_streams` counts
-    connections, `max_operations` those under way on one WebSocket.
+    connections, `max_per_credential` those of one credential, `max_operations` what is under way on one WebSocket.
     """
 
     schema: TownclerkSchema
     store: Store
     pubsub: PubSub
-    dev: bool
+    doorkeeper: Doorkeeper
     send_seconds: float
     keep_alive_seconds: float
     init_seconds: float
     max_streams: int
+    max_per_credential: int
     max_operations: int
     max_message_bytes: int
-    _open: int = field(default=0, init=False)
+    _open: Counter[str | None] = field(default_factory=Counter, init=False)  # by credential
 
     @contextmanager
-    def admitted(self) -> Iterator[None]:
-        """Take one of the places for connections. Raises `BadRequestError` where there is none."""
-        if self._open >= self.max_streams:
-            message = f"This process serves {self._open} streams already, its most; try again later."
-            raise BadRequestError(message, status=503, code="STREAM_LIMIT")
-        self._open += 1
-        try:
-            yield
-        finally:
-            self._open -= 1
+    def admitted(self, asker: Asker) -> Iterator[asyncio.Event]:
+        """Take one of the places for connections; gives an event that is set once the asker has to leave it.
 
-    async def answers(
-        self, operation: dict[str, Any], asker: Asker, listener: Listener
-    ) -> AsyncGenerator[Answer, None]:
+        Raises `BadRequestError` where there is no place.
+        """
+        whose = asker.credential_id
+        if self._open.total() >= self.max_streams:
+            raise for_now(f"This process serves {self.max_streams} streams already, its most.", "STREAM_LIMIT")
+        if whose is not None and self._open[whose] >= self.max_per_credential:
+            raise for_now(f"This credential has {self.max_per_credential} streams, its most: end one.", "STREAM_LIMIT")
+        with self.doorkeeper.until_over(asker) as over:
+            self._open[whose] += 1
+            try:
+                yield over
+            finally:
+                self._open[whose] -= 1
+                if not self._open[whose]:
+                    del self._open[whose]
+
+    async def answers(self, asked: Asked, asker: Asker, listener: Listener) -> AsyncGenerator[Answer, None]:
         """Run an operation: a query's or mutation's one answer, a subscription's as they come."""
         stream = await self.schema.stream(
-            operation["query"],
-            variable_values=operation["variables"],
-            operation_name=operation["operationName"],
-            context_value=Context(store=self.store, asker=asker, listener=listener),
+            asked.query,
+            variable_values=asked.variables,
+            operation_name=asked.operation_name,
+            context_value=Context(store=self.store, asker=asker, listener=listener, weight=asked.weight),
         )
         try:
             async with aclosing(stream):
                 async for result in stream:
                     found = cast("ExecutionResult", result)  # nothing is deferred in this schema
-                    shown = _no_operation(found) or answer_of(found, asker.request_id)
+                    shown = _no_operation(found) or answer_of(found, asker)
                     yield Answer(shown=shown, final="data" not in shown)
         except Exception as error:  # noqa: BLE001  # what extensions raise, as execute() would give it
             failed = GraphQLError(str(error), original_error=error)
-            shown = present(error if isinstance(error, GraphQLError) else failed, asker.request_id)
+            shown = present(error if isinstance(error, GraphQLError) else failed, asker)
             yield Answer(shown={"errors": [shown]}, final=True)
 
 
 def farewell(listener: Listener, asker: Asker) -> list[dict[str, Any]]:
     """The errors that end a feed whose client did not read."""
     _LOG.warning("a client did not read; its feed ends", given=listener.given)
-    return [present(resume(listener), asker.request_id)]
+    return [present(resume(listener), asker)]
+
+
+def expired(asker: Asker) -> list[dict[str, Any]]:
+    """The errors that end a feed whose asker may not have it any more."""
+    _LOG.info("a credential is worth nothing any more; its feed ends", credential=asker.credential_id)
+    errors: list[dict[str, Any]] = BadRequestError(EXPIRED, code="UNAUTHENTICATED").answer["errors"]
+    return errors
 
 
 def _no_operation(result: ExecutionResult) -> dict[str, Any] | None:

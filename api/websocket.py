@@ -4,269 +4,113 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 """
 
 import asyncio
-from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Collection
+from contextlib import suppress
+from typing import Final
 
-from starlette.responses import Response
-from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.http.websocket_origin import is_same_origin
 
-from api.door import BadRequestError, encode, operation_of, strict_json, who_asks
-from api.pubsub import Listener
-from api.streams import BlockedError, Outlet, Streams, farewell
-from models.services.access import Asker
+from api.conversation import ClosedError, Conversation, Json, Received, closing, no_greeting, receive
+from api.streams import Streams
+from api.wire import BadRequestError, for_now
 
 PROTOCOL: Final = "graphql-transport-ws"
-_LONGEST_REASON: Final = 123  # bytes, by RFC 6455
-
-Json = dict[str, Any]
-
-
-class ClosedError(Exception):
-    """The conversation ends with a code of RFC 6455 or of the protocol."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
+_LONGEST_GREETING: Final = 20_000  # bytes
+_MOST_STRANGERS: Final = 32
+_CLOSE_CODES: Final = {"UNAUTHENTICATED": 4401, "FORBIDDEN": 4403, "RATE_LIMIT": 4429}
 
 
 class GraphQLSocket:
-    """The endpoint. Headers of the handshake say who asks, as they do for a POST."""
+    """The endpoint. Headers of the handshake say who asks, as they do for a POST.
 
-    def __init__(self, streams: Streams) -> None:
+    Browsers can't send any: they may say it in `connection_init`, as its `authorization`. `origins` are those of the
+    pages that may, besides our own.
+    """
+
+    def __init__(self, streams: Streams, *, origins: Collection[str]) -> None:
         self._streams = streams
+        self._origins = origins
+        self._strangers = 0
 
     async def handle(self, websocket: WebSocket) -> None:
         """Have a conversation; what speaks against it before it begins is told as HTTP."""
+        doorkeeper = self._streams.doorkeeper
         try:
-            _refuse_other_origins(websocket)
-            asker = who_asks(websocket, dev=self._streams.dev)
-            with self._streams.admitted():
-                if PROTOCOL in websocket.scope["subprotocols"]:
-                    await websocket.accept(subprotocol=PROTOCOL)
-                    await _Conversation(websocket, self._streams, asker).run()
-                else:
-                    await websocket.accept()
-                    await websocket.close(4406, f"Subprotocol not acceptable: use {PROTOCOL}")
+            self._refuse_other_origins(websocket)
+            if doorkeeper.may_wait(websocket):
+                await self._hear_stranger(websocket)
+                return
+            asker = await doorkeeper.identify(websocket)
+            with self._streams.admitted(asker) as over:
+                if await _accepted(websocket):
+                    await Conversation(websocket, self._streams, asker, over).run()
         except BadRequestError as error:
-            refusal = Response(encode(error.answer), status_code=error.status, media_type="application/json")
-            await websocket.send_denial_response(refusal)
+            await websocket.send_denial_response(error.response())
 
+    async def _hear_stranger(self, websocket: WebSocket) -> None:
+        """Let someone who has not said who it is open the connection, to say so first of all and soon."""
+        if self._strangers >= _MOST_STRANGERS:
+            raise for_now(f"{_MOST_STRANGERS} connections have not said who they are yet.", "STREAM_LIMIT")
+        self._strangers += 1
+        try:
+            if not await _accepted(websocket):
+                return
+            greeting = await _greeting(websocket, self._streams)
+        except ClosedError as ended:
+            await _close_soon(websocket, ended, self._streams.send_seconds)
+            return
+        finally:
+            self._strangers -= 1
+        if greeting is None:
+            return
+        try:
+            asker = await self._streams.doorkeeper.sign_in(websocket, _authorization(greeting.message))
+            with self._streams.admitted(asker) as over:
+                await Conversation(websocket, self._streams, asker, over).run(greeting)
+        except BadRequestError as error:
+            closed = ClosedError(_CLOSE_CODES.get(error.code, 4500), str(error))
+            await _close_soon(websocket, closed, self._streams.send_seconds)
 
-def _refuse_other_origins(websocket: WebSocket) -> None:
-    """Browsers let any page open a WebSocket to anywhere, so that pages of other origins are kept out here."""
-    origin = websocket.headers.get("origin")
-    if origin is not None and not is_same_origin(origin, websocket.headers.get("host")):
+    def _refuse_other_origins(self, websocket: WebSocket) -> None:
+        """Browsers let any page open a WebSocket to anywhere, so that pages of other origins are kept out here."""
+        origin = websocket.headers.get("origin")
+        if origin is None or origin in self._origins or is_same_origin(origin, websocket.headers.get("host")):
+            return
         raise BadRequestError("Pages of another origin may not open a WebSocket.", status=403, code="FORBIDDEN")
 
 
-@dataclass(kw_only=True, eq=False)
-class _Operation:
-    id: str
-    asked: Json
-    listener: Listener
-    silenced: bool = field(default=False, init=False)
-
-    def leave(self) -> None:
-        """The client completed it or has gone: nothing more is said of it."""
-        self.silenced = True
-        self.listener.leave()
-
-
-class _Conversation:
-    """One connection, from its acceptance to its end."""
-
-    def __init__(self, websocket: WebSocket, streams: Streams, asker: Asker) -> None:
-        self._websocket = websocket
-        self._streams = streams
-        self._asker = asker
-        self._outlet = Outlet(self._send, seconds=streams.send_seconds)
-        self._operations: dict[str, _Operation] = {}
-        self._working: set[asyncio.Task[None]] = set()
-        self._initialised = False
-        self._blocked = asyncio.Event()
-
-    async def run(self) -> None:
-        reading = asyncio.create_task(self._read())
-        blocked = asyncio.create_task(self._blocked.wait())
-        away = asyncio.create_task(self._streams.pubsub.going_away.wait())
-        try:
-            await asyncio.wait({reading, blocked, away}, return_when=asyncio.FIRST_COMPLETED)
-            if self._blocked.is_set():
-                await self._part()
-            elif reading.done():
-                await self._close(reading.result())
-            else:
-                await self._finish()
-                await self._close(ClosedError(1001, "Going away"))
-        except OSError:
-            pass  # the client has gone
-        finally:
-            for task in (reading, blocked, away):
-                task.cancel()
-            for operation in self._operations.values():
-                operation.leave()
-            await asyncio.gather(reading, *self._working, return_exceptions=True)
-
-    async def _finish(self) -> None:
-        """Wait for operations to end by themselves, for as long as a client may take to take an answer."""
-        if self._working:
-            await asyncio.wait(self._working, timeout=self._streams.send_seconds)
-
-    async def _part(self) -> None:
-        """End the conversation with a client that does not read: should it start to, it hears how to resume."""
-        left = list(self._operations.values())
-        for operation in left:
-            operation.leave()
-        await self._finish()
-        errors = [
-            _text({"id": each.id, "type": "error", "payload": farewell(each.listener, self._asker)})
-            for each in left
-            if each.listener.chain is not None
-        ]
-        await self._outlet.send_last(*errors, _closing(1013, "The client did not read"))
-
-    async def _close(self, why: ClosedError | None) -> None:
-        if why is not None:
-            with suppress(BlockedError):
-                await self._outlet.send(_closing(why.code, why.reason), last=True)
-
-    async def _send(self, message: Message) -> None:
-        try:
-            await self._websocket.send(message)
-        except WebSocketDisconnect as error:
-            raise ConnectionResetError from error
-
-    async def _read(self) -> ClosedError | None:
-        """Take messages until the conversation is to end, for the reason given; None where the client has gone."""
-        try:
-            async with asyncio.timeout(self._streams.init_seconds):
-                while not self._initialised:
-                    if not await self._take():
-                        return None
-            while await self._take():
-                pass
-        except TimeoutError:
-            return ClosedError(4408, "Connection initialisation timeout")
-        except ClosedError as closed:
-            return closed
-        except BlockedError:
-            self._blocked.set()
-        except OSError:
-            pass
-        return None
-
-    async def _take(self) -> bool:
-        """Take one message; False where the client has gone. Raises `ClosedError`."""
-        received = await self._websocket.receive()
-        if received["type"] == "websocket.disconnect":
-            return False
-        text = received.get("text")
-        if text is None:
-            raise ClosedError(4400, "Messages must be text")
-        body = text.encode("utf-8", "surrogatepass")
-        if len(body) > self._streams.max_message_bytes:
-            raise ClosedError(1009, f"A message may have at most {self._streams.max_message_bytes} bytes")
-        try:
-            message = strict_json(body)
-        except BadRequestError as error:
-            raise ClosedError(4400, str(error)) from error
-        if not isinstance(message, dict):
-            raise ClosedError(4400, "Messages must be JSON objects")
-        await self._do(message)
+async def _accepted(websocket: WebSocket) -> bool:
+    """Accept a connection that speaks our protocol; close one that does not."""
+    if PROTOCOL in websocket.scope["subprotocols"]:
+        await websocket.accept(subprotocol=PROTOCOL)
         return True
-
-    async def _do(self, message: Json) -> None:
-        kind = message.get("type")
-        if kind in ("connection_init", "ping", "pong") and not isinstance(message.get("payload"), dict | None):
-            raise ClosedError(4400, f"The payload of {kind} must be an object")
-        match kind:
-            case "connection_init":
-                if self._initialised:
-                    raise ClosedError(4429, "Too many initialisation requests")
-                self._initialised = True
-                await self._outlet.send(_text({"type": "connection_ack"}))
-            case "ping":
-                await self._outlet.send(_text({"type": "pong"}))
-            case "pong":
-                pass
-            case "subscribe":
-                await self._subscribe(_id_of(message), message.get("payload"))
-            case "complete":
-                if operation := self._operations.pop(_id_of(message), None):
-                    operation.leave()
-            case _:
-                raise ClosedError(4400, "Unknown message type")
-
-    async def _subscribe(self, operation_id: str, payload: object) -> None:
-        if not self._initialised:
-            raise ClosedError(4401, "Unauthorized")
-        if operation_id in self._operations:
-            raise ClosedError(4409, f"Subscriber for {operation_id} already exists")
-        if not isinstance(payload, dict):
-            raise ClosedError(4400, "The payload of subscribe must be an object")
-        try:
-            asked = operation_of(payload)
-            self._refuse_too_many()
-        except BadRequestError as error:
-            errors = error.answer["errors"]
-            await self._outlet.send(_text({"id": operation_id, "type": "error", "payload": errors}))
-            return
-        operation = _Operation(id=operation_id, asked=asked, listener=self._streams.pubsub.listener())
-        self._operations[operation_id] = operation
-        task = asyncio.create_task(self._operate(operation))
-        self._working.add(task)
-        task.add_done_callback(self._working.discard)
-
-    def _refuse_too_many(self) -> None:
-        most = self._streams.max_operations
-        if len(self._working) >= most:
-            raise BadRequestError(
-                f"{most} operations are under way on this connection, its most.", code="OPERATION_LIMIT"
-            )
-
-    async def _operate(self, operation: _Operation) -> None:
-        """Run an operation to its end. It is never cancelled: a read or write under way comes to its end."""
-        try:
-            answers = self._streams.answers(operation.asked, self._asker, operation.listener)
-            async with aclosing(answers):
-                async for answer in answers:
-                    if answer.final:
-                        await self._tell(operation, "error", answer.shown["errors"])
-                        return
-                    await self._tell(operation, "next", answer.shown)
-                    if operation.silenced:
-                        return  # to ask for the next answer would say that this one was taken
-            await self._tell(operation, "complete")
-        except BlockedError:
-            self._blocked.set()
-        except OSError:
-            pass  # the client has gone, which the reader hears of
-
-    async def _tell(self, operation: _Operation, kind: str, payload: object = None) -> None:
-        if operation.silenced:
-            return
-        if kind != "next":  # the last that is said of it, after which its id is free again
-            operation.silenced = True
-            del self._operations[operation.id]
-        message = {"id": operation.id, "type": kind}
-        await self._outlet.send(_text(message if payload is None else {**message, "payload": payload}))
+    await websocket.accept()
+    await websocket.close(4406, f"Subprotocol not acceptable: use {PROTOCOL}")
+    return False
 
 
-def _id_of(message: Json) -> str:
-    found = message.get("id")
-    if not isinstance(found, str) or not found:
-        raise ClosedError(4400, "id must be a string that is not empty")
-    return found
+async def _greeting(websocket: WebSocket, streams: Streams) -> Received | None:
+    """The first message, which has to be `connection_init`; None where the client has gone. Raises `ClosedError`."""
+    try:
+        async with asyncio.timeout(streams.init_seconds):
+            received = await receive(websocket, _LONGEST_GREETING)
+    except TimeoutError as error:
+        raise no_greeting() from error
+    if received is not None and received.message.get("type") != "connection_init":
+        raise ClosedError(4401, "Unauthorized")
+    return received
 
 
-def _text(message: Json) -> Message:
-    return {"type": "websocket.send", "text": encode(message).decode("utf-8")}
+def _authorization(greeting: Json) -> str:
+    """What a greeting says in place of the header Authorization."""
+    payload = greeting.get("payload")
+    named = {name.lower(): value for name, value in payload.items()} if isinstance(payload, dict) else {}
+    found = named.get("authorization")
+    return found if isinstance(found, str) else ""
 
 
-def _closing(code: int, reason: str) -> Message:
-    short = reason.encode("utf-8", "replace")[:_LONGEST_REASON].decode("utf-8", "ignore")
-    return {"type": "websocket.close", "code": code, "reason": short}
+async def _close_soon(websocket: WebSocket, why: ClosedError, seconds: float) -> None:
+    with suppress(TimeoutError, OSError, WebSocketDisconnect):
+        async with asyncio.timeout(seconds):
+            await websocket.send(closing(why.code, why.reason))

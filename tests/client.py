@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 from starlette.testclient import TestClient
 from starlette.types import Message
@@ -21,9 +21,14 @@ JSON = {"content-type": "application/json"}
 class Api:
     """GraphQL over HTTP. What a test does not ask to see has to be right: `data` fails on any error."""
 
-    def __init__(self, http: TestClient, url: str) -> None:
+    def __init__(self, http: TestClient, url: str, authorization: str | None = None) -> None:
         self.http = http
         self.url = url
+        self.credential = {} if authorization is None else {"authorization": authorization}
+
+    def holding(self, token: str | None) -> Self:
+        """The same Townclerk as whoever holds `token` has it, or as someone who says nothing."""
+        return type(self)(self.http, self.url, None if token is None else f"Bearer {token}")
 
     def execute(self, query: str, /, *, headers: dict[str, str] | None = None, **variables: Any) -> Json:
         """The whole answer, `data` and `errors`."""
@@ -33,7 +38,7 @@ class Api:
 
     def post(self, body: bytes, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
         """Status and body of the answer to a request that has JSON for its body."""
-        response = self.http.post("/graphql", content=body, headers={**JSON, **(headers or {})})
+        response = self.http.post("/graphql", content=body, headers={**JSON, **self.credential, **(headers or {})})
         return response.status_code, response.content
 
     def data(self, query: str, /, *, headers: dict[str, str] | None = None, **variables: Any) -> Json:
@@ -87,7 +92,14 @@ class NearApi(Api):
     def post(self, body: bytes, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
         assert self.http.portal is not None
         length = str(len(body))
-        named = {**self.http.headers, "host": "testserver", "content-length": length, **JSON, **(headers or {})}
+        named = {
+            **self.http.headers,
+            "host": "localhost",
+            "content-length": length,
+            **JSON,
+            **self.credential,
+            **(headers or {}),
+        }
         sent = [(name.lower().encode(), value.encode()) for name, value in named.items()]
         return self.http.portal.call(self._post, body, sent)
 
@@ -104,7 +116,7 @@ class NearApi(Api):
             "query_string": b"",
             "headers": headers,
             "client": ("testclient", 50_000),
-            "server": ("testserver", 80),
+            "server": ("localhost", 80),
             "state": self.http.app_state.copy(),
         }
         asked = [{"type": "http.request", "body": body}]
@@ -148,5 +160,5 @@ def serving(
 ) -> Iterator[Api]:
     """The application over the database at `url`, with its lifespan."""
     app = create_app(Settings(database_url=url, dev=dev, **settings), clock=clock, new_id=new_id)
-    with TestClient(app, raise_server_exceptions=False) as http:
+    with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as http:
         yield NearApi(http, url)

@@ -13,6 +13,7 @@ from sqlmodel import SQLModel, col
 
 from models.domain.audit import entry_hash
 from models.domain.canonical import canonical_bytes
+from models.domain.tokens import EVERYTHING
 from models.domain.verification import Head, Verification
 from models.services.verification import verify_all, verify_one
 from models.store.audit import AuditEntryRow
@@ -89,7 +90,7 @@ class Owner:
         return self._runner.run(work())
 
     def verified_one(self, chain: str, expected: Head | None = None) -> Verification:
-        return self._runner.run(verify_one(self._store, chain, expected=expected))
+        return self._runner.run(verify_one(self._store, EVERYTHING, chain, expected=expected))
 
     def faults(self) -> dict[str, tuple[str, int | None]]:
         """Code and first bad sequence of each chain that is not as it should be."""

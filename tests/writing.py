@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from itertools import count
 
 from models.domain.mayor import ModelPair
+from models.domain.tokens import EVERYTHING
 from models.domain.vocabulary import Actor
 from models.services.history import Caller
 from models.services.mayor import detect_mayor_change
@@ -13,7 +14,13 @@ from models.store.engine import open_database
 from models.store.queries import feeds
 from models.store.unit import Store
 
-_CALLER = Caller(actor=Actor(actor_id="writer"), display_name="writer", credential_id=None, request_id="writing")
+_CALLER = Caller(
+    actor=Actor(actor_id="writer"),
+    display_name="writer",
+    credential_id=None,
+    request_id="writing",
+    grant=EVERYTHING,
+)
 
 
 class Writer:

@@ -10,6 +10,7 @@ from api.audit_export import Format, Wanted, open_export
 from api.cli.base import CouldNotError, cli, migrated, with_store
 from api.settings import Settings
 from models.domain.errors import Refused
+from models.domain.tokens import EVERYTHING
 from models.domain.vocabulary import MAX_PAGE
 from models.store.paging import Slice
 from models.store.queries import towns
@@ -36,7 +37,7 @@ def export(town: str | None, all_chains: bool, form: str | None, since: str | No
 
     async def work(store: Store) -> None:
         async for town_id in _chains(store) if all_chains else _one(town):
-            async for chunk in await open_export(store, Wanted.read(town_id, form, since, until)):
+            async for chunk in await open_export(store, EVERYTHING, Wanted.read(town_id, form, since, until)):
                 _write(chunk)
 
     try:

@@ -18,6 +18,7 @@ from api.settings import Settings
 from models.domain.audit import CENTRAL_CHAIN
 from models.domain.errors import Refused
 from models.domain.export_check import MAX_LINE, ExportVerification, NotAnExportError, verify_export
+from models.domain.tokens import EVERYTHING
 from models.domain.verification import Head, Verification
 from models.services.verification import count_entries, verify_all, verify_one
 from models.store.unit import Store
@@ -66,7 +67,7 @@ def _from_database(town: str | None, expected: Head | None) -> list[ExportVerifi
     async def work(store: Store) -> list[Verification]:
         with _progress(await count_entries(store, town)) as advance:
             if town is not None:
-                return [await verify_one(store, town, expected=expected, progress=advance)]
+                return [await verify_one(store, EVERYTHING, town, expected=expected, progress=advance)]
             return [each async for each in verify_all(store, expected=expected, progress=advance)]
 
     try:

@@ -9,8 +9,8 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from api.app import open_store
 from api.settings import Settings
+from api.wiring import open_store
 from models.store.engine import UnusableDatabaseUrlError
 from models.store.migrations import is_current
 from models.store.unit import Store

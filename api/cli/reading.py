@@ -10,7 +10,7 @@ from api.cli.base import CouldNotError, cli, console, first_line, migrated, with
 from api.schema import build_schema
 from api.schema.context import Context
 from api.settings import Settings
-from models.services.access import BUILT_IN, COMMAND_LINE, Asker
+from models.services.access import BUILT_IN, COMMAND_LINE, named_asker
 from models.store.unit import Store
 
 _RESOLVE: Final = """
@@ -45,7 +45,7 @@ def ask(query: str, **variables: object) -> dict[str, Any]:
     """What the API answers to `query` on the database of the settings. A GraphQL error is what could not be done."""
 
     async def work(store: Store) -> dict[str, Any]:
-        context = Context(store=store, asker=Asker(name=BUILT_IN[COMMAND_LINE], request_id="cli"))
+        context = Context(store=store, asker=named_asker(BUILT_IN[COMMAND_LINE], request_id="cli"))
         result = await build_schema().execute(query, variable_values=variables, context_value=context)
         if result.errors:
             raise CouldNotError(first_line(result.errors[0].original_error or result.errors[0]))

@@ -1,27 +1,30 @@
 """Commands that run the service and set up its database."""
 
 import contextlib
-import ipaddress
 import os
 import signal
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 
 import click
 import uvicorn
 from sqlalchemy import make_url
 from uvicorn.config import STARTUP_FAILURE
 
+from api.auth import is_loopback
 from api.cli.base import CouldNotError, cli, migrated, with_store
 from api.demo import seed_demo
 from api.observability import configure_logging
 from api.schema import build_schema
 from api.settings import Settings
 from api.streams import FAREWELL_SECONDS
+from api.wiring import oidc_options
 from api.workers import Workers
 from models.services.seed import seed
 from models.store.migrations import upgrade
+from models.store.queries import tokens
 from models.store.roles import UnfitRoleError, check_app_role, grant_to_app_role
 from models.store.unit import Store
 
@@ -31,20 +34,26 @@ _WORKER_SECONDS = 60  # what a worker may take to come up on a busy machine, bef
 @cli.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
-@click.option("--dev", is_flag=True, help="Open to anyone on this machine; seeds the demo town in an empty database.")
+@click.option(
+    "--dev",
+    is_flag=True,
+    help="Open to anyone on this machine; seeds the demo town in an empty database.",
+)
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
 def serve(host: str, port: int, dev: bool, workers: int) -> None:  # noqa: FBT001  # click passes flags so
-    """Serve the API. A SQLite database is migrated; on PostgreSQL run `townclerk migrate` first."""
-    if not dev:
-        raise CouldNotError("no door asks for tokens yet, so anyone could come in: serve --dev on a loopback address")
-    if not _is_loopback(host):
+    """Serve the API. A SQLite database is migrated; on PostgreSQL run `townclerk migrate` first.
+
+    Whoever asks needs a token (`townclerk token create`) or one of the OpenID Connect issuer that the settings name.
+    """
+    if dev and host != "localhost" and not is_loopback(host):
         raise CouldNotError(f"--dev serves loopback addresses only, and {host} is none")
-    os.environ["TOWNCLERK_DEV"] = "true"
+    os.environ["TOWNCLERK_DEV"] = str(dev).lower()
     settings = Settings()
     configure_logging(settings.log_level)
-    with_store(settings, lambda store: _prepare(store, demo=True))
+    with_store(settings, lambda store: _prepare(store, settings))
     database = make_url(settings.database_url).render_as_string(hide_password=True)
-    click.echo(f"Townclerk serves on http://{host}:{port}/graphql (dev mode, {database})")
+    mode = f"dev mode, {database}" if dev else database
+    click.echo(f"Townclerk serves on http://{host}:{port}/graphql ({mode})")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it anew once all requests are answered
     config = uvicorn.Config(
         "api.app:served_app",
@@ -56,7 +65,7 @@ def serve(host: str, port: int, dev: bool, workers: int) -> None:  # noqa: FBT00
         access_log=False,
         http="api.patience:BoundedHttp",
         ws="api.patience:PatientSocket",
-        ws_max_size=settings.max_body_bytes,
+        ws_max_size=settings.max_large_body_bytes,
         ws_ping_interval=settings.stream_keep_alive_seconds,
         # a client that does not read answers no ping either, and is to hear from where it can resume
         ws_ping_timeout=2 * (settings.stream_send_seconds + FAREWELL_SECONDS),
@@ -130,26 +139,21 @@ def _shared_metrics() -> Iterator[None]:
         yield
 
 
-async def _prepare(store: Store, *, demo: bool) -> None:
-    """Make a database ready to serve: a SQLite one is migrated, a PostgreSQL one has to be."""
+async def _prepare(store: Store, settings: Settings) -> None:
+    """Make a database ready to serve: a SQLite one is migrated, a PostgreSQL one has to be. Somebody has to get in."""
     if store.database.is_sqlite:
         await upgrade(store.database)
         await seed(store)
-    await migrated(store, _seed_demo_if_empty if demo else _nothing)
+    await migrated(store, _seed_demo_if_empty if settings.dev else partial(_refuse_if_nobody_gets_in, settings))
 
 
 async def _seed_demo_if_empty(store: Store) -> None:
     await seed_demo(store, only_if_empty=True)
 
 
-async def _nothing(_store: Store) -> None:
-    pass
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+async def _refuse_if_nobody_gets_in(settings: Settings, store: Store) -> None:
+    if oidc_options(settings) is None and not await store.fetch(partial(tokens.any_valid, now=store.clock())):
+        raise CouldNotError(
+            "nobody could get in: make a token with townclerk token create, or set TOWNCLERK_OIDC_ISSUER and "
+            "TOWNCLERK_OIDC_AUDIENCE; --dev lets anyone on this machine in"
+        )

@@ -26,13 +26,14 @@ from api.schema.scalars import SCALARS
 from api.schema.town import Town
 from api.schema.town_mutations import TownMutation
 from api.schema.town_queries import TownQuery
+from api.schema.viewer import ViewerQuery
 from api.schema.watching import watching
 
 _MAX_CACHED_DOCUMENTS: Final = 512
 
 
 @strawberry.type
-class Query(TownQuery, CatalogueQuery, PreviewQuery, HistoryQuery):
+class Query(ViewerQuery, TownQuery, CatalogueQuery, PreviewQuery, HistoryQuery):
     pass
 
 

@@ -8,11 +8,12 @@ import strawberry
 from api.schema.actors import Actor
 from api.schema.connections import Connection, Node, connection, filter_name
 from api.schema.context import Context, Info
-from api.schema.fields import field
+from api.schema.fields import field, field_for
 from api.schema.resolution import AsOf, Resolution, resolve_bead, resolve_bead_as_of
 from api.schema.scalars import ModelId
 from models.domain import checks
 from models.domain.errors import refuse_if_any
+from models.domain.permissions import READ
 from models.domain.vocabulary import BeadStatus, BeadType, Role
 from models.store import mapping
 from models.store.queries import towns
@@ -190,7 +191,7 @@ class Bead(Node):
             return await resolve_bead(info.context, self.row.bead_id)
         return await resolve_bead_as_of(info.context, self.row.bead_id, as_of)
 
-    @field
+    @field_for(READ)
     async def revisions(self, info: Info, first: int | None = 50, after: str | None = None) -> Connection[BeadRevision]:
         """Every state it has had that counts for resolution, newest first."""
         town_id, bead_id = self.row.town_id, self.row.bead_id

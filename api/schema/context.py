@@ -16,12 +16,14 @@ from models.store.unit import Store
 class Context:
     """One operation's. `read_anew` is called after each write and before each event, so that later fields see it.
 
-    `listener` is there where the transport can carry a subscription.
+    `listener` is there where the transport can carry a subscription. `weight` is that of the
+    request, in bytes.
     """
 
     store: Store
     asker: Asker
     listener: Listener | None = None
+    weight: int = 0
     operation: Operation = field(default_factory=Operation)
     written: bool = field(default=False, init=False)
     loaders: Loaders = field(init=False)
@@ -39,7 +41,7 @@ class Context:
         self.read_anew()
 
     def read_anew(self) -> None:
-        self.loaders = Loaders(self.store)
+        self.loaders = Loaders(self.store, self.asker.grant)
 
 
 Info = strawberry.Info[Context, None]

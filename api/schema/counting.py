@@ -36,7 +36,8 @@ class Counts:
     """What a definition has, with all that it spreads.
 
     `depth` is in fields below each other and leaves out what stands below introspection fields; `whole_depth` does not.
-    `cost` is how many fields may be answered: those below a list's page count once for each node of it.
+    `cost` is how many fields may be answered: those below a list's page count once for each node of it. `introspects`
+    says whether it asks about the schema itself.
     """
 
     depth: int = 0
@@ -46,6 +47,7 @@ class Counts:
     aliases: int = 0
     directives: int = 0
     cost: int = 0
+    introspects: bool = False
 
 
 class _Place(NamedTuple):
@@ -119,6 +121,7 @@ def _add_field(counts: Counts, selection: FieldNode, place: _Place) -> None:
     counts.aliases += selection.alias is not None
     counts.root_fields += place.level == 0
     counts.cost += place.times
+    counts.introspects |= selection.name.value in _INTROSPECTION
     _deepen(counts, place, depth=1, whole_depth=1)
 
 
@@ -131,6 +134,7 @@ def _expand(part: _Part, whole: Mapping[str, Counts]) -> None:
             counts.fields += spread.fields
             counts.aliases += spread.aliases
             counts.directives += spread.directives
+            counts.introspects |= spread.introspects
             counts.root_fields += spread.root_fields if place.level == 0 else 0
             counts.cost += place.times * spread.cost
             _deepen(counts, place, depth=spread.depth, whole_depth=spread.whole_depth)

@@ -1,17 +1,39 @@
 """Fields whose descriptions in the SDL are their resolvers' docstrings: one text, read in both places."""
 
+import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from functools import partial
+from typing import Any, Final, TypeVar, cast
 
 import strawberry
 
+from api.schema.context import Info
+from models.domain.permissions import Need, require
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+NEED: Final = "need"  # under which a field's metadata hold what it takes
 
 
 def field(resolver: F) -> F:
-    """A field of a type, resolved by the method it decorates."""
+    """A field of a type, resolved by the method it decorates, that takes no more than what it is a field of."""
     return cast("F", strawberry.field(resolver=resolver, description=_description(resolver)))
+
+
+def field_for(need: Need) -> Callable[[F], F]:
+    """A field that takes a credential of its own kind; every field of a root is one, whatever it is made by."""
+    return partial(_guarded, strawberry.field, need)
+
+
+def mutation(need: Need) -> Callable[[F], F]:
+    """A field of the root of mutations."""
+    return partial(_guarded, strawberry.mutation, need)
+
+
+def subscription(need: Need) -> Callable[[F], F]:
+    """A field of the root of subscriptions."""
+    return partial(_guarded, strawberry.subscription, need)
 
 
 def field_named(name: str) -> Callable[[F], F]:
@@ -23,12 +45,18 @@ def field_named(name: str) -> Callable[[F], F]:
     return named
 
 
-def mutation(resolver: F) -> F:
-    return cast("F", strawberry.mutation(resolver=resolver, description=_description(resolver)))
+def _guarded(make: Callable[..., Any], need: Need, resolver: F) -> F:
+    """A field whose resolver is not called for those who lack what it takes."""
+    if "info" not in inspect.signature(resolver).parameters:
+        raise TypeError(f"{resolver.__qualname__} has to take info: it tells whose request it is")
 
+    @functools.wraps(resolver)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        info: Info = kwargs["info"]
+        require(info.context.asker.grant, need)
+        return resolver(*args, **kwargs)
 
-def subscription(resolver: F) -> F:
-    return cast("F", strawberry.subscription(resolver=resolver, description=_description(resolver)))
+    return cast("F", make(resolver=checked, description=_description(resolver), metadata={NEED: need}))
 
 
 def _description(resolver: Callable[..., Any]) -> str | None:

@@ -12,10 +12,11 @@ from strawberry.scalars import JSON
 from api.schema.actors import Actor
 from api.schema.connections import Connection, Node, connection, filter_name
 from api.schema.context import Context, Info
-from api.schema.fields import field
+from api.schema.fields import field, field_for
 from models.domain import checks
 from models.domain.audit import CENTRAL_CHAIN, AuditAction
 from models.domain.errors import InvalidInput, NotFound, Refused, refuse_if_any
+from models.domain.permissions import AUDIT, AUDIT_CENTRE, require
 from models.domain.verification import FaultCode, Verification
 from models.services.verification import verify_one
 from models.store.audit import AuditEntryRow
@@ -219,7 +220,7 @@ async def entries_of(
 
 @strawberry.type
 class HistoryQuery:
-    @field
+    @field_for(AUDIT)
     async def audit_entries(
         self,
         info: Info,
@@ -232,20 +233,24 @@ class HistoryQuery:
         head = await audit_head_of(info.context, town_id)
         return await entries_of(info.context, head.town_id or CENTRAL_CHAIN, filter, first, after)
 
-    @field
+    @field_for(AUDIT)
     async def audit_head(self, info: Info, town_id: strawberry.ID | None = None) -> AuditHead:
         """The last entry of a town's chain, or of the central one."""
         return await audit_head_of(info.context, town_id)
 
-    @field
+    @field_for(AUDIT)
     async def verify_audit(self, info: Info, town_id: strawberry.ID | None = None) -> AuditVerification:
         """Follow a town's chain, or the central one, and hold it against all that is stored. Takes its time."""
-        await audit_head_of(info.context, town_id)
-        return AuditVerification(found=await verify_one(info.context.store, town_id or CENTRAL_CHAIN))
+        context = info.context
+        await audit_head_of(context, town_id)
+        found = await verify_one(context.store, context.asker.grant, town_id or CENTRAL_CHAIN)
+        return AuditVerification(found=found)
 
 
 async def audit_head_of(context: Context, town_id: strawberry.ID | None) -> AuditHead:
-    """The head of a chain. Raises `Refused` with `NOT_FOUND` for a town that is not there."""
+    """The head of a chain. Raises `Refused` with `NOT_FOUND` for a town that is not there; `ForbiddenError`."""
+    if town_id is None:
+        require(context.asker.grant, AUDIT_CENTRE)
     row = await context.loaders.head.load(CENTRAL_CHAIN if town_id is None else town_id)
     if row is None or (town_id is not None and row.version == 0):
         raise Refused(NotFound(kind="town", name=town_id or "", path=("townId",)))

@@ -10,6 +10,9 @@ from graphql.language import DocumentNode, FragmentDefinitionNode, OperationDefi
 from strawberry.extensions import SchemaExtension
 
 from api.schema.counting import Counts, Sizes, count, sizes_of, values_of
+from api.schema.problems import may_see_schema
+from api.schema.watching import root_fields
+from models.services.access import Asker
 
 # Tools ask 15 levels deep, nine of them ofType. There is little below: the answer is no longer than the schema.
 INTROSPECTION_DEPTH: Final = 20
@@ -34,6 +37,10 @@ class QueryLimits:
     aliases: int
     directives: int
     cost: int
+    body_bytes: int
+
+
+_LARGE: Final = frozenset({"importTown", "syncBeads"})  # what may weigh more than `body_bytes`
 
 
 def refusal(
@@ -42,10 +49,13 @@ def refusal(
     sizes: Sizes,
     operation_name: str | None,
     variables: Mapping[str, object],
+    *,
+    sees_schema: bool = True,
 ) -> GraphQLError | None:
     """Why a document can't be taken on: it is over a limit, or its fragments spread each other in a circle.
 
-    All definitions are validated, so all are held to the limits; only what is run to that of the cost.
+    All definitions are validated, so all are held to the limits; only what is run to that of the cost. It may ask about
+    the schema itself where its asker `sees_schema`.
     """
     operations = sum(isinstance(each, OperationDefinitionNode) for each in document.definitions)
     fragments = sum(isinstance(each, FragmentDefinitionNode) for each in document.definitions)
@@ -63,6 +73,8 @@ def refusal(
             error = _over("root fields", counts.root_fields, limits.root_fields)
         if error is None and definition is chosen:
             error = _over("cost", counts.cost, limits.cost)
+        if error is None and counts.introspects and not sees_schema:
+            error = _not_shown()
         if error is not None:
             return error
     return None
@@ -89,6 +101,13 @@ def _over(limit: str, found: int, allowed: int) -> GraphQLError | None:
     )
 
 
+def _not_shown() -> GraphQLError:
+    return GraphQLError(
+        "Introspection takes a credential of scope admin; the SDL comes with the program: townclerk schema.",
+        extensions={"code": "FORBIDDEN"},
+    )
+
+
 def _circle(names: list[str]) -> GraphQLError:
     circle = ", ".join(names[1:])
     return GraphQLError(
@@ -110,9 +129,28 @@ class QueryLimiter(SchemaExtension):
         if run.graphql_document is None:
             return
         sizes = sizes_of(run.schema._schema)  # noqa: SLF001  # it has no other way to its types
-        error = refusal(run.graphql_document, self._limits, sizes, run.operation_name, run.variables or {})
+        asker: Asker = run.context.asker
+        error = self._too_heavy(run.graphql_document, run.operation_name, run.context.weight) or refusal(
+            run.graphql_document,
+            self._limits,
+            sizes,
+            run.operation_name,
+            run.variables or {},
+            sees_schema=may_see_schema(asker),
+        )
         if error is not None:
             raise error
+
+    def _too_heavy(self, document: DocumentNode, operation_name: str | None, weight: int) -> GraphQLError | None:
+        """Why a request of so many bytes is not taken on: only imports and syncs may be that long."""
+        if weight <= self._limits.body_bytes:
+            return None
+        chosen = get_operation_ast(document, operation_name)
+        if chosen is not None and _LARGE.issuperset(root_fields(document, chosen.selection_set)):
+            return None
+        most = self._limits.body_bytes
+        message = f"The request may have at most {most} bytes; only importTown and syncBeads, by themselves, have more."
+        return GraphQLError(message, extensions={"code": "BODY_LIMIT"})
 
 
 def limiting(limits: QueryLimits) -> Callable[[], QueryLimiter]:

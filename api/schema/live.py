@@ -13,6 +13,7 @@ from api.schema.fields import subscription
 from api.schema.history import AuditEntry, audit_head_of
 from api.schema.mayor import MayorRestartSignal
 from models.domain.errors import InvalidInput, Refused
+from models.domain.permissions import AUDIT, RESOLVE
 from models.store.audit import AuditEntryRow
 from models.store.mayor import MayorSignalRow
 from models.store.queries import feeds, history, towns
@@ -22,7 +23,7 @@ from models.store.unit import Session, StorageUnavailableError
 
 @strawberry.type
 class Subscription:
-    @subscription
+    @subscription(RESOLVE)
     async def mayor_restart_signals(self, info: Info, town_id: strawberry.ID) -> AsyncIterator[MayorRestartSignal]:
         """A level feed: the open signal first, then each as it is raised and again as it closes.
 
@@ -39,7 +40,7 @@ class Subscription:
         except (EndedError, StorageUnavailableError) as error:
             raise resume(listener) from error
 
-    @subscription
+    @subscription(AUDIT)
     async def audit_feed(self, info: Info, town_id: strawberry.ID, after: int | None = 0) -> AsyncIterator[AuditEntry]:
         """Every new audit entry of the town with a sequence above `after`, in order, none twice, none missing."""
         context, listener = info.context, _listener(info.context)

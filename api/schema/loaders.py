@@ -2,11 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Final, TypeVar
+from functools import partial
+from typing import Final, TypeVar, TypeVarTuple
 
 from strawberry.dataloader import DataLoader
 
 from models.domain.profiles import ProfileTable
+from models.domain.tokens import Grant
 from models.domain.vocabulary import is_storable
 from models.services.heads import settle
 from models.store.access import ActorRow
@@ -18,18 +20,26 @@ from models.store.towns import BeadRevisionRow, BeadRow, HeadRow, RigRow, TownRo
 from models.store.unit import Session, Store
 
 K = TypeVar("K")
+Rest = TypeVarTuple("Rest")
 V = TypeVar("V")
 
 _MAX_BATCH: Final = 1000
 
 
-def _by_key(store: Store, query: Callable[[Session, Iterable[K]], Awaitable[Mapping[K, V]]]) -> DataLoader[K, V | None]:
+def _by_key(
+    store: Store,
+    query: Callable[[Session, Iterable[K]], Awaitable[Mapping[K, V]]],
+    looked_up: Callable[[K], K] = lambda key: key,
+) -> DataLoader[K, V | None]:
+    """What `query` finds by each key, which is looked up as `looked_up` has it; None where it finds nothing."""
+
     async def load(keys: list[K]) -> list[V | None]:
-        storable = [key for key in keys if _is_storable(key)]
+        asked = [looked_up(key) for key in keys]
+        storable = [key for key in asked if _is_storable(key)]
         found: Mapping[K, V] = {}
         if storable:
             found = await store.fetch(lambda session: query(session, storable))
-        return [found.get(key) for key in keys]
+        return [found.get(key) for key in asked]
 
     return DataLoader(load_fn=load, max_batch_size=_MAX_BATCH)
 
@@ -40,36 +50,58 @@ def _is_storable(key: object) -> bool:
     return all(is_storable(part) for part in parts if isinstance(part, str))
 
 
-def _settled(store: Store) -> DataLoader[tuple[str, datetime], datetime]:
+def _settled(store: Store, grant: Grant) -> DataLoader[tuple[str, datetime], datetime]:
     async def load(keys: list[tuple[str, datetime]]) -> list[datetime]:
-        now = await settle(store, {town_id for town_id, _ in keys})
+        now = await settle(store, {grant.concealed(town_id) for town_id, _ in keys})
         return [now] * len(keys)
 
     return DataLoader(load_fn=load, max_batch_size=_MAX_BATCH)
 
 
 class Loaders:
-    """What a request has read so far. A write makes it outdated: the context begins anew after each."""
+    """What a request has read so far. A write makes it outdated: the context begins anew after each.
 
-    def __init__(self, store: Store) -> None:
-        self.town: DataLoader[str, TownRow | None] = _by_key(store, towns.towns)
-        self.head: DataLoader[str, HeadRow | None] = _by_key(store, towns.heads)
-        self.settled = _settled(store)  # until when a town's history moves no more, by (town id, instant asked about)
-        self.rig: DataLoader[tuple[str, str], RigRow | None] = _by_key(store, towns.rigs)
-        self.rigs: DataLoader[str, list[RigRow] | None] = _by_key(store, towns.rigs_of)
-        self.bead: DataLoader[str, BeadRow | None] = _by_key(store, towns.beads)
-        self.standing: DataLoader[str, tuple[BeadRow, int] | None] = _by_key(store, towns.standings)
-        self.state_at: DataLoader[tuple[str, str, datetime], BeadRevisionRow | None] = _by_key(store, towns.states_at)
-        self.compiled: DataLoader[tuple[str, int], CompiledSet | None] = _by_key(store, store.tables.get)
-        self.override_set: DataLoader[tuple[str, int], OverrideSetRow | None] = _by_key(store, policies.override_sets)
-        self.set_at: DataLoader[tuple[str, datetime], OverrideSetRow | None] = _by_key(store, policies.override_sets_at)
-        self.profile: DataLoader[tuple[str, str], ProfileRow | None] = _by_key(store, policies.profiles)
-        self.profile_version: DataLoader[tuple[str, str, int], ProfileVersionRow | None] = _by_key(
-            store, policies.profile_versions
+    What belongs to a town that `grant` is not for is not there.
+    """
+
+    def __init__(self, store: Store, grant: Grant) -> None:
+        def town(town_id: str) -> str:
+            return grant.concealed(town_id)
+
+        def of_town(key: tuple[str, *Rest]) -> tuple[str, *Rest]:
+            return (grant.concealed(key[0]), *key[1:])
+
+        beads = partial(towns.beads, within=grant.towns)
+        standings = partial(towns.standings, within=grant.towns)
+        followers = partial(policies.followers, within=grant.towns)
+        self.town: DataLoader[str, TownRow | None] = _by_key(store, towns.towns, town)
+        self.head: DataLoader[str, HeadRow | None] = _by_key(store, towns.heads, town)
+        self.settled = _settled(store, grant)  # until when its history moves no more, by (town id, instant asked about)
+        self.rig: DataLoader[tuple[str, str], RigRow | None] = _by_key(store, towns.rigs, of_town)
+        self.rigs: DataLoader[str, list[RigRow] | None] = _by_key(store, towns.rigs_of, town)
+        self.bead: DataLoader[str, BeadRow | None] = _by_key(store, beads)
+        self.standing: DataLoader[str, tuple[BeadRow, int] | None] = _by_key(store, standings)
+        self.state_at: DataLoader[tuple[str, str, datetime], BeadRevisionRow | None] = _by_key(
+            store, towns.states_at, of_town
         )
-        self.profile_table: DataLoader[tuple[str, str, int], ProfileTable | None] = _by_key(store, profile_tables)
-        self.followers: DataLoader[tuple[str, str], dict[int, int] | None] = _by_key(store, policies.followers)
+        self.compiled: DataLoader[tuple[str, int], CompiledSet | None] = _by_key(store, store.tables.get, of_town)
+        self.override_set: DataLoader[tuple[str, int], OverrideSetRow | None] = _by_key(
+            store, policies.override_sets, of_town
+        )
+        self.set_at: DataLoader[tuple[str, datetime], OverrideSetRow | None] = _by_key(
+            store, policies.override_sets_at, of_town
+        )
+        self.profile: DataLoader[tuple[str, str], ProfileRow | None] = _by_key(store, policies.profiles, of_town)
+        self.profile_version: DataLoader[tuple[str, str, int], ProfileVersionRow | None] = _by_key(
+            store, policies.profile_versions, of_town
+        )
+        self.profile_table: DataLoader[tuple[str, str, int], ProfileTable | None] = _by_key(
+            store, profile_tables, of_town
+        )
+        self.followers: DataLoader[tuple[str, str], dict[int, int] | None] = _by_key(store, followers, of_town)
         self.actor: DataLoader[str, ActorRow | None] = _by_key(store, history.actors)
-        self.signals_at: DataLoader[tuple[str, datetime], SignalsAt | None] = _by_key(store, history.signals_at)
+        self.signals_at: DataLoader[tuple[str, datetime], SignalsAt | None] = _by_key(
+            store, history.signals_at, of_town
+        )
         self.model: DataLoader[str, ModelRow | None] = _by_key(store, policies.models_by_id)
-        self.mayor: DataLoader[str, MayorStanding | None] = _by_key(store, history.mayors)
+        self.mayor: DataLoader[str, MayorStanding | None] = _by_key(store, history.mayors, town)

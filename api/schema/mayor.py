@@ -13,6 +13,7 @@ from api.schema.scalars import ModelId
 from models.domain.errors import Refused
 from models.domain.mayor import ModelPair as DomainPair
 from models.domain.mayor import SignalCause, SignalClosure, desired_pair
+from models.domain.permissions import REPORT
 from models.services.mayor import detect_mayor_change
 from models.store import mapping
 from models.store.mayor import MayorSignalRow
@@ -172,7 +173,7 @@ class DetectMayorChangePayload:
 
 @strawberry.type
 class MayorMutation:
-    @mutation
+    @mutation(REPORT)
     @answers(DetectMayorChangePayload)
     async def detect_mayor_change(self, info: Info, input: DetectMayorChangeInput) -> DetectMayorChangePayload:  # noqa: A002  # Relay's word
         """Tell what the mayor runs on; hear whether it must restart. Closes the open signal when they match."""

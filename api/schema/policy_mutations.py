@@ -12,6 +12,7 @@ from api.schema.resolution import compiled_set
 from api.schema.rules import ConfigWarning, RuleInput
 from api.schema.town import warnings_of
 from models.domain.errors import Refused
+from models.domain.permissions import ADMINISTER, EDIT, PUBLISH_PROFILE
 from models.domain.rules import DraftKey
 from models.domain.vocabulary import Role
 from models.services import catalogue, publishing, rollout
@@ -201,7 +202,7 @@ async def _published(context: Context, outcome: Outcome) -> OverrideSetPayload:
 
 @strawberry.type
 class PolicyMutation:
-    @mutation
+    @mutation(EDIT)
     @answers(OverrideSetPayload)
     async def publish_override_set(self, info: Info, input: PublishOverrideSetInput) -> OverrideSetPayload:  # noqa: A002  # Relay's word
         """Publish a draft laid over the current set, as the town's next version."""
@@ -211,7 +212,7 @@ class PolicyMutation:
         )
         return await _published(context, outcome)
 
-    @mutation
+    @mutation(EDIT)
     @answers(OverrideSetPayload)
     async def select_profile(self, info: Info, input: SelectProfileInput) -> OverrideSetPayload:  # noqa: A002  # Relay's word
         """Follow another profile, at its latest version, with the same overrides."""
@@ -221,7 +222,7 @@ class PolicyMutation:
         )
         return await _published(context, outcome)
 
-    @mutation
+    @mutation(EDIT)
     @answers(OverrideSetPayload)
     async def set_override(self, info: Info, input: SetOverrideInput) -> OverrideSetPayload:  # noqa: A002  # Relay's word
         """Set one override; one that is stale is renewed by setting it to what it says already."""
@@ -231,7 +232,7 @@ class PolicyMutation:
         )
         return await _published(context, outcome)
 
-    @mutation
+    @mutation(EDIT)
     @answers(OverrideSetPayload)
     async def remove_override(self, info: Info, input: RemoveOverrideInput) -> OverrideSetPayload:  # noqa: A002  # Relay's word
         """Remove the override with this key, so that the profile decides again."""
@@ -240,7 +241,7 @@ class PolicyMutation:
         outcome = await publishing.remove_override(context.store, await context.caller(), input.publication(), key)
         return await _published(context, outcome)
 
-    @mutation
+    @mutation(EDIT)
     @answers(OverrideSetPayload)
     async def revert_override_set(self, info: Info, input: RevertOverrideSetInput) -> OverrideSetPayload:  # noqa: A002  # Relay's word
         """Publish what an earlier version said, over the latest version of its profile."""
@@ -250,7 +251,7 @@ class PolicyMutation:
         )
         return await _published(context, outcome)
 
-    @mutation
+    @mutation(PUBLISH_PROFILE)
     @answers(ProfileVersionPayload)
     async def publish_profile_version(self, info: Info, input: PublishProfileVersionInput) -> ProfileVersionPayload:  # noqa: A002  # Relay's word
         """Publish a profile's next version and bring it to every town that follows the profile."""
@@ -261,7 +262,7 @@ class PolicyMutation:
         made = await profile_version_of(context, publication.draft.owner, outcome.subject, outcome.version)
         return ProfileVersionPayload(version_row=made.row, current_version=outcome.version)
 
-    @mutation
+    @mutation(ADMINISTER)
     @answers(ModelsPayload)
     async def register_models(self, info: Info, models: list[ModelInput]) -> ModelsPayload:
         """Add models to the catalogue, rename those there, and bring deprecated ones back."""
@@ -270,7 +271,7 @@ class PolicyMutation:
         await catalogue.register_models(context.store, await context.caller(), drafts)
         return await _models_payload(context, [draft.model_id for draft in drafts])
 
-    @mutation
+    @mutation(ADMINISTER)
     @answers(ModelsPayload)
     async def deprecate_model(self, info: Info, input: DeprecateModelInput) -> ModelsPayload:  # noqa: A002  # Relay's word
         """Mark a model as one to move away from. No resolution changes; towns that use it are warned."""

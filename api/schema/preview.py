@@ -5,13 +5,14 @@ import strawberry
 from api.schema.changes import ChangeDetection
 from api.schema.connections import filter_name
 from api.schema.context import Info
-from api.schema.fields import field
+from api.schema.fields import field, field_for
 from api.schema.policy_mutations import OverrideSetDraft
 from api.schema.problems import UserError, user_errors
 from api.schema.resolution import Resolution, TaskInput, known_task
 from api.schema.rules import ConfigWarning, EffectiveRule, RuleChange, RuleInput, rule_change_list
 from api.schema.town import warnings_of
 from models.domain.errors import NotFound, Refused
+from models.domain.permissions import READ
 from models.domain.resolution import resolve
 from models.services.changes import Move
 from models.services.preview import Preview, preview_draft, preview_profile
@@ -98,21 +99,21 @@ class ProfilePreviewPayload:
 
 @strawberry.type
 class PreviewQuery:
-    @field
+    @field_for(READ)
     async def preview(self, info: Info, town_id: strawberry.ID, draft: OverrideSetDraft) -> PreviewPayload:
         """What publishing this draft would change. Writes nothing."""
         context = info.context
         try:
-            found = await preview_draft(context.store, town_id, draft.draft())
+            found = await preview_draft(context.store, context.asker.grant, town_id, draft.draft())
         except Refused as refused:
             return PreviewPayload(user_errors=user_errors(refused))
         return PreviewPayload(preview=found)
 
-    @field
+    @field_for(READ)
     async def preview_profile_version(self, info: Info, draft: ProfileDraft) -> ProfilePreviewPayload:
         """What publishing this profile version would change, and for how many. Writes nothing."""
         try:
-            found = await preview_profile(info.context.store, draft.draft())
+            found = await preview_profile(info.context.store, info.context.asker.grant, draft.draft())
         except Refused as refused:
             problems = Refused(problem.under("draft") for problem in refused.problems)
             return ProfilePreviewPayload(user_errors=user_errors(problems))

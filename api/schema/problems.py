@@ -1,6 +1,7 @@
 """Refusals and failures in their shape on the wire: `userErrors` in payloads, `extensions.code` in GraphQL errors."""
 
 import functools
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
@@ -15,8 +16,12 @@ from api.schema.context import Info
 from api.schema.fields import field
 from api.schema.operation import DONE
 from models.domain.errors import Code, Problem, Refused, VersionConflict
+from models.domain.permissions import ForbiddenError
+from models.domain.tokens import Scope
+from models.services.access import Asker
 from models.store.unit import OutcomeUnknownError, StorageUnavailableError
 
+_SUGGESTION: Final = re.compile(r"\s*Did you mean ")
 _LOG: Final = structlog.get_logger("townclerk.graphql")
 
 strawberry.enum(Code, name="UserErrorCode", description="Refusals that a caller can mend.")
@@ -100,13 +105,20 @@ def answers(payload: type[P]) -> Callable[[Callable[A, Awaitable[P]]], Callable[
     return wrap
 
 
-def present(error: GraphQLError, request_id: str) -> dict[str, Any]:
-    """A GraphQL error as the caller sees it: always with a code, never with what went on inside."""
+def present(error: GraphQLError, asker: Asker) -> dict[str, Any]:
+    """A GraphQL error as the asker sees it: always with a code, never with what went on inside.
+
+    Names of the schema that come near to what was asked are for those who may see all of it.
+    """
     shown: dict[str, Any] = dict(error.formatted)
+    if not may_see_schema(asker):
+        shown["message"] = _SUGGESTION.split(shown["message"])[0]
     shown["extensions"] = dict(error.extensions or {}) | _extensions(error)
     cause = error.original_error
     if isinstance(cause, Refused):
         shown["message"] = " ".join(problem.message for problem in cause.problems)
+    elif isinstance(cause, ForbiddenError):
+        shown["message"] = str(cause)
     elif isinstance(cause, OutcomeUnknownError):
         _LOG.warning("outcome unknown", path=error.path, exc_info=cause)
         shown["message"] = (
@@ -122,10 +134,15 @@ def present(error: GraphQLError, request_id: str) -> dict[str, Any]:
     elif _is_unreadable(error):
         shown["message"] = "The document holds a number that is too long."
     elif cause is not None and not isinstance(cause, GraphQLError):
-        shown["message"] = f"Something went wrong on the server; report the request id {request_id}."
-        shown["extensions"]["requestId"] = request_id
+        shown["message"] = f"Something went wrong on the server; report the request id {asker.request_id}."
+        shown["extensions"]["requestId"] = asker.request_id
         _LOG.error("internal error", path=error.path, exc_info=cause)
     return shown
+
+
+def may_see_schema(asker: Asker) -> bool:
+    """Whether introspection and suggestions are for the asker: an admin, or a developer."""
+    return Scope.ADMIN in asker.grant.scopes
 
 
 def code_of(error: GraphQLError) -> str:
@@ -141,6 +158,8 @@ def _extensions(error: GraphQLError) -> dict[str, Any]:
             for problem in cause.problems
         ]
         return {"code": problems[0]["code"], "path": problems[0]["path"], "problems": problems}
+    if isinstance(cause, ForbiddenError):
+        return {"code": "FORBIDDEN", "scopes": sorted(scope.name for scope in cause.need.scopes)}
     stored = {"stored": True} if isinstance(cause, AnswerUnreadError) else {}
     return {"code": _code(error), **stored}
 

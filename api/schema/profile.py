@@ -8,12 +8,13 @@ import strawberry
 from api.schema.actors import Actor
 from api.schema.connections import Connection, Node, connection, filter_name
 from api.schema.context import Context, Info
-from api.schema.fields import field
+from api.schema.fields import field, field_for
 from api.schema.rules import Rule, RuleChange, rule_change_list
 from api.schema.scalars import Label, ModelId
 from models.domain.audit import CENTRAL_CHAIN
 from models.domain.changes import rule_changes
 from models.domain.errors import NotFound, Refused
+from models.domain.permissions import READ
 from models.domain.profiles import ProfileTable, is_own
 from models.domain.vocabulary import LABELS
 from models.services.profiles import profile_owner
@@ -190,7 +191,7 @@ async def profile_version_of(context: Context, owner: str, name: str, version: i
 
 @strawberry.type
 class CatalogueQuery:
-    @field
+    @field_for(READ)
     async def profile(self, info: Info, name: str, town_id: strawberry.ID | None = None) -> Profile | None:
         """A central profile, or one of the town's own."""
         if is_own(name) and town_id is None:
@@ -198,7 +199,7 @@ class CatalogueQuery:
         row = await info.context.loaders.profile.load((profile_owner(town_id or "", name), name))
         return None if row is None else Profile(row=row)
 
-    @field
+    @field_for(READ)
     async def profiles(self, info: Info, town_id: strawberry.ID | None = None) -> list[Profile]:
         """Central profiles, and those of the town where one is named."""
         owners = [CENTRAL_CHAIN]
@@ -209,15 +210,15 @@ class CatalogueQuery:
         rows = await info.context.store.fetch(lambda session: policies.profiles_of(session, owners))
         return [Profile(row=row) for row in rows]
 
-    @field
-    def labels(self) -> list[LabelInfo]:
+    @field_for(READ)
+    def labels(self, info: Info) -> list[LabelInfo]:  # noqa: ARG002  # it tells whose request it is
         """The label catalogue, in order of precedence."""
         return [
             LabelInfo(name=Label(label.name), description=label.description, precedence=label.precedence)
             for label in LABELS
         ]
 
-    @field
+    @field_for(READ)
     async def models(self, info: Info, include_deprecated: bool = False) -> list[Model]:  # noqa: FBT001, FBT002  # a GraphQL argument
         """The model catalogue, by id."""
         rows = await info.context.store.fetch(

@@ -244,7 +244,7 @@ async def _standings(
     context: Context, session: Session, bead_ids: list[strawberry.ID]
 ) -> tuple[dict[str, tuple[BeadRow, int]], dict[tuple[str, int], CompiledSet]]:
     """Beads with the version in force in their towns, and the compiled sets of those versions."""
-    standings = await towns.standings(session, bead_ids)
+    standings = await towns.standings(session, bead_ids, within=context.asker.grant.towns)
     keys = {(row.town_id, version) for row, version in standings.values()}
     return standings, await context.store.tables.get(session, keys)
 

@@ -7,7 +7,7 @@ import strawberry
 from api.schema.bead import Bead, BeadFilter, Rig
 from api.schema.connections import Connection, Node, connection, filter_name
 from api.schema.context import Context, Info
-from api.schema.fields import field
+from api.schema.fields import field, field_for
 from api.schema.history import AuditEntry, AuditFilter, entries_of
 from api.schema.mayor import Mayor, mayor_of
 from api.schema.override_set import OverrideSet, override_set_of
@@ -20,6 +20,7 @@ from api.schema.resolution import (
     version_in_force,
 )
 from api.schema.rules import ConfigWarning, EffectiveRule
+from models.domain.permissions import AUDIT, READ
 from models.domain.warnings import config_warnings
 from models.store.queries import policies, towns
 from models.store.tables import CompiledSet
@@ -45,19 +46,19 @@ class Town(Node):
     def created_at(self) -> datetime:
         return self.row.created_at
 
-    @field
+    @field_for(READ)
     async def override_set(self, info: Info) -> OverrideSet:
         """The override set in force."""
         version = await version_in_force(info.context, self.row.town_id)
         return await override_set_of(info.context, self.row.town_id, version)
 
-    @field
+    @field_for(READ)
     async def override_set_at(self, info: Info, as_of: AsOf) -> OverrideSet | None:
         """The set that was in force at a version or an instant; null and an error NOT_FOUND where there was none."""
         version, _ = await standing_as_of(info.context, self.row.town_id, as_of)
         return await override_set_of(info.context, self.row.town_id, version)
 
-    @field
+    @field_for(READ)
     async def override_sets(
         self, info: Info, first: int | None = 50, after: str | None = None
     ) -> Connection[OverrideSet]:
@@ -74,13 +75,13 @@ class Town(Node):
             after=after,
         )
 
-    @field
+    @field_for(READ)
     async def effective_rules(self, info: Info) -> list[EffectiveRule]:
         """Profile and overrides laid over each other: the table a bead is resolved from, most specific first."""
         compiled = await self._in_force(info.context)
         return [EffectiveRule(effective=rule) for rule in compiled.override_set.effective_rules()]
 
-    @field
+    @field_for(READ)
     async def warnings(self, info: Info) -> list[ConfigWarning]:
         """What its owner should know about the set in force."""
         return await warnings_of(info.context, await self._in_force(info.context))
@@ -94,13 +95,13 @@ class Town(Node):
         """The dispatch-agnostic default: no role, no task."""
         return await resolve_default(info.context, self.row.town_id)
 
-    @field
+    @field_for(READ)
     async def rigs(self, info: Info) -> list["Rig"]:
         """By id, removed ones too."""
         rows = await info.context.loaders.rigs.load(self.row.town_id)
         return [Rig(row=row) for row in rows or []]
 
-    @field
+    @field_for(READ)
     async def beads(
         self,
         info: Info,
@@ -121,7 +122,7 @@ class Town(Node):
             after=after,
         )
 
-    @field
+    @field_for(AUDIT)
     async def audit_entries(
         self,
         info: Info,

@@ -11,6 +11,7 @@ from api.schema.fields import mutation
 from api.schema.problems import UserError, answers, user_errors
 from api.schema.town import Town, town_of
 from models.domain.errors import Refused
+from models.domain.permissions import ADMINISTER, EDIT, REPORT
 from models.domain.vocabulary import BeadStatus, BeadType, Role
 from models.services import beads as bead_service
 from models.services import towns as town_service
@@ -134,7 +135,7 @@ class SyncBeadsPayload:
 
 @strawberry.type
 class TownMutation:
-    @mutation
+    @mutation(ADMINISTER)
     @answers(TownPayload)
     async def create_town(self, info: Info, input: CreateTownInput) -> TownPayload:  # noqa: A002  # Relay's word
         """Make a town that follows a central profile; its override set gets version 1."""
@@ -144,7 +145,7 @@ class TownMutation:
         context.wrote()
         return TownPayload(town=await town_of(context, outcome.subject))
 
-    @mutation
+    @mutation(ADMINISTER)
     @answers(ImportTownPayload)
     async def import_town(self, info: Info, input: ImportTownInput) -> ImportTownPayload:  # noqa: A002  # Relay's word
         """Make a town out of a host's configuration: every role in every rig resolves to what the host resolves."""
@@ -160,7 +161,7 @@ class TownMutation:
         context.wrote()
         return ImportTownPayload(town=await town_of(context, outcome.subject), notes=list(outcome.notes))
 
-    @mutation
+    @mutation(REPORT)
     @answers(RigPayload)
     async def register_rig(self, info: Info, input: RegisterRigInput) -> RigPayload:  # noqa: A002  # Relay's word
         """Add a rig to a town, or bring a removed one back."""
@@ -169,7 +170,7 @@ class TownMutation:
         await town_service.register_rig(context.store, await context.caller(), input.town_id, new)
         return await _rig_payload(info, input.town_id, input.rig_id)
 
-    @mutation
+    @mutation(EDIT)
     @answers(RigPayload)
     async def remove_rig(self, info: Info, input: RemoveRigInput) -> RigPayload:  # noqa: A002  # Relay's word
         """Take a rig out of a town. Resolutions stay as they are; overrides that name the rig get a warning."""
@@ -177,7 +178,7 @@ class TownMutation:
         await town_service.remove_rig(context.store, await context.caller(), input.town_id, input.rig_id)
         return await _rig_payload(info, input.town_id, input.rig_id)
 
-    @mutation
+    @mutation(REPORT)
     @answers(SyncBeadsPayload)
     async def sync_beads(self, info: Info, input: SyncBeadsInput) -> SyncBeadsPayload:  # noqa: A002  # Relay's word
         """Replace the whole state of each bead; all of them or none."""

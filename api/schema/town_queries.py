@@ -5,7 +5,7 @@ import strawberry
 from api.schema.bead import Bead, Rig
 from api.schema.connections import Connection, Node, connection, filter_name, read_global_id
 from api.schema.context import Context, Info
-from api.schema.fields import field
+from api.schema.fields import field_for
 from api.schema.history import AuditEntry
 from api.schema.override_set import OverrideSet
 from api.schema.profile import Profile, ProfileVersion
@@ -21,23 +21,25 @@ from api.schema.resolution import (
 )
 from api.schema.town import Town
 from models.domain import checks
+from models.domain.audit import CENTRAL_CHAIN
 from models.domain.errors import refuse_if_any
+from models.domain.permissions import AUDIT, AUDIT_CENTRE, READ, RESOLVE, require
 from models.store.queries import history, towns
 
 
 @strawberry.type
 class TownQuery:
-    @field
+    @field_for(READ)
     async def node(self, info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002  # Relay's word
         """Anything that has a global id; null where there is nothing behind it."""
         return await find_node(info.context, id)
 
-    @field
+    @field_for(RESOLVE)
     async def town(self, info: Info, town_id: strawberry.ID) -> Town | None:
         row = await info.context.loaders.town.load(town_id)
         return None if row is None else Town(row=row)
 
-    @field
+    @field_for(READ)
     async def towns(
         self, info: Info, name_contains: str | None = None, first: int | None = 50, after: str | None = None
     ) -> Connection[Town]:
@@ -45,7 +47,9 @@ class TownQuery:
         refuse_if_any(checks.search_problems(name_contains, "nameContains"))
         return await connection(
             info.context.store,
-            lambda session, wanted: towns.towns_page(session, name_contains=name_contains, wanted=wanted),
+            lambda session, wanted: towns.towns_page(
+                session, name_contains=name_contains, within=info.context.asker.grant.towns, wanted=wanted
+            ),
             list_name=filter_name("towns", name_contains),
             key=lambda row: row.town_id,
             key_type=str,
@@ -54,24 +58,24 @@ class TownQuery:
             after=after,
         )
 
-    @field
+    @field_for(READ)
     async def bead(self, info: Info, bead_id: strawberry.ID) -> Bead | None:
         row = await info.context.loaders.bead.load(bead_id)
         return None if row is None else Bead(row=row)
 
-    @field
+    @field_for(RESOLVE)
     async def resolution(self, info: Info, bead_id: strawberry.ID, as_of: AsOf | None = None) -> Resolution | None:
         """The model a bead runs on, and why. An error with extensions.code NOT_FOUND where there is no such bead."""
         if as_of is None:
             return await resolve_bead(info.context, bead_id)
         return await resolve_bead_as_of(info.context, bead_id, as_of)
 
-    @field
+    @field_for(RESOLVE)
     async def resolutions(self, info: Info, bead_ids: list[strawberry.ID]) -> list[BeadResolution]:
         """In the order asked, from one snapshot; over 1000 ids is an error TOO_MANY."""
         return await resolve_beads(info.context, bead_ids)
 
-    @field
+    @field_for(RESOLVE)
     async def task_resolution(
         self, info: Info, town_id: strawberry.ID, task: TaskInput, as_of: AsOf | None = None
     ) -> Resolution | None:
@@ -101,7 +105,9 @@ async def find_node(context: Context, node_id: str) -> Node | None:  # noqa: PLR
             override_set = await context.loaders.override_set.load((town_id, version))
             return None if override_set is None else OverrideSet(row=override_set)
         case ("AuditEntry", [str(chain), int(sequence)]):
-            entry = await context.store.fetch(lambda session: history.entry(session, chain, sequence))
+            require(context.asker.grant, AUDIT_CENTRE if chain == CENTRAL_CHAIN else AUDIT)
+            kept = context.asker.grant.concealed(chain)
+            entry = await context.store.fetch(lambda session: history.entry(session, kept, sequence))
             return None if entry is None else AuditEntry(row=entry)
         case _:
             return None

@@ -14,6 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from models.domain.audit import CENTRAL_CHAIN
 from models.domain.errors import InvalidInput, Problem, TooMany
 from models.domain.vocabulary import is_id
 
@@ -44,6 +45,13 @@ class Grant:
     def covers(self, town_id: str) -> bool:
         return self.towns is None or town_id in self.towns
 
+    def concealed(self, chain: str) -> str:
+        """`chain` as it is to be looked up: a town that is not covered by a name that no town has.
+
+        So what is somebody else's is missed by the very statement that misses what is not there.
+        """
+        return chain if chain == CENTRAL_CHAIN or self.covers(chain) else f"{CENTRAL_CHAIN}/{chain}"
+
     def problems(self) -> list[Problem]:
         """What speaks against handing it out."""
         problems: list[Problem] = []
@@ -62,6 +70,9 @@ def _town_problems(towns: Collection[str]) -> list[Problem]:
     if not all(map(is_id, towns)):
         return [InvalidInput(path=("towns",), expected="ids of towns")]
     return []
+
+
+EVERYTHING: Final = Grant(scopes=frozenset(Scope), may_act_for=True)  # what Townclerk itself may, and a developer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,11 +4,13 @@ A name stands in one place, its row among the actors, so that it can be taken aw
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Final
 
 from models.domain.audit import AuditAction, Change, TargetType
 from models.domain.errors import InvalidInput, NoChange, NotFound, Refused
+from models.domain.tokens import EVERYTHING, Grant
 from models.domain.vocabulary import Actor, is_storable
 from models.services.heads import lock_central
 from models.services.history import Caller, record
@@ -29,23 +31,47 @@ _BY_NAME: Final = {name: actor_id for actor_id, name in BUILT_IN.items()}
 def built_in(actor_id: str, *, request_id: str) -> Caller:
     """One of the actors that are no person's, as the caller of a request."""
     return Caller(
-        actor=Actor(actor_id=actor_id), display_name=BUILT_IN[actor_id], credential_id=None, request_id=request_id
+        actor=Actor(actor_id=actor_id),
+        display_name=BUILT_IN[actor_id],
+        credential_id=None,
+        request_id=request_id,
+        grant=EVERYTHING,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
-    """Who sends a request, by the name given. To look at something takes no id; to change something does."""
+    """Who sends a request: by an id, or by a name, which takes no id as long as nothing is changed.
 
-    name: str
+    `grant` is what the asker may do, until `expires_at` where that is known. `person` is the name of whom it acts for.
+    Where it is `revocable`, the credential is a token of ours.
+    """
+
     request_id: str
+    grant: Grant
+    actor_id: str | None = None
+    name: str | None = None
+    credential_id: str | None = None
+    person: str | None = None
+    expires_at: datetime | None = None
+    revocable: bool = False
 
     async def caller(self, store: Store) -> Caller:
         """The asker with an id, a new one where nobody goes by that name. Raises `StorageUnavailableError`."""
-        if (actor_id := _BY_NAME.get(self.name)) is not None:
-            return built_in(actor_id, request_id=self.request_id)
-        actor = Actor(actor_id=await actor_named(store, self.name))
-        return Caller(actor=actor, display_name=self.name, credential_id=None, request_id=self.request_id)
+        actor_id = self.actor_id or await actor_named(store, self.name or "")
+        person = None if self.person is None else await actor_named(store, self.person)
+        return Caller(
+            actor=Actor(actor_id=actor_id, on_behalf_of=person),
+            display_name=self.name,
+            credential_id=self.credential_id,
+            request_id=self.request_id,
+            grant=self.grant,
+        )
+
+
+def named_asker(name: str, *, request_id: str, person: str | None = None) -> Asker:
+    """Someone who is taken at their word and may do everything: a developer, or whoever is at the command line."""
+    return Asker(request_id=request_id, grant=EVERYTHING, name=name, actor_id=_BY_NAME.get(name), person=person)
 
 
 async def actor_named(store: Store, name: str) -> str:
@@ -53,7 +79,7 @@ async def actor_named(store: Store, name: str) -> str:
 
     Requests that bring a new name at once get the same id, in whatever process. Raises `StorageUnavailableError`.
     """
-    known = await store.fetch(partial(history.actor_named, name=name))
+    known = await actor_known(store, name)
 
     async def work(unit: WriteUnit) -> str | None:
         made = ActorRow(actor_id=f"act_{store.new_id()}", display_name=name)
@@ -64,6 +90,11 @@ async def actor_named(store: Store, name: str) -> str:
     while known is None:  # anew only where whoever was quicker has been forgotten since
         known = await store.write(work)
     return known
+
+
+async def actor_known(store: Store, name: str) -> str | None:
+    """The id of whoever goes by `name`, None where nobody does. Raises `StorageUnavailableError`."""
+    return await store.fetch(partial(history.actor_named, name=name))
 
 
 async def forget_actor(store: Store, caller: Caller, actor_id: str) -> bool:

@@ -79,7 +79,7 @@ async def sync_beads(store: Store, caller: Caller, town_id: str, beads: Sequence
     refuse_if_any(_problems(beads))
 
     async def work(unit: WriteUnit) -> None:
-        head = await lock_town(unit, town_id)
+        head = await lock_town(unit, caller, town_id)
         rows = await towns.beads(unit.session, [bead.bead_id for bead in beads])
         refuse_if_any(await _misplaced(unit, town_id, beads, rows))
         before: dict[str, object] = {}

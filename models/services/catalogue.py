@@ -14,6 +14,7 @@ from models.domain.errors import (
     TooMany,
     refuse_if_any,
 )
+from models.domain.permissions import ADMINISTER, require
 from models.domain.rules import model_problems
 from models.domain.vocabulary import MAX_MODELS, is_model_id
 from models.services.heads import lock_central
@@ -35,8 +36,9 @@ class ModelDraft:
 async def register_models(store: Store, caller: Caller, models: Sequence[ModelDraft]) -> None:
     """Add models to the catalogue, rename those there, and bring deprecated ones back.
 
-    What the catalogue says already is left as it is. Raises `Refused` with every problem.
+    What the catalogue says already is left as it is. Raises `Refused` with every problem; `ForbiddenError`.
     """
+    require(caller.grant, ADMINISTER)
     problems = _draft_problems(models)
     refuse_if_any(problems)
 
@@ -100,8 +102,10 @@ async def deprecate_model(
 
     A successor that was named before is kept where none is named now.
 
-    Raises `Refused`: `UNKNOWN_MODEL`, `NO_CHANGE` where it is deprecated in favour of the same model already.
+    Raises `Refused`: `UNKNOWN_MODEL`, `NO_CHANGE` where it is deprecated in favour of the same model already;
+    `ForbiddenError`.
     """
+    require(caller.grant, ADMINISTER)
     problems = checks.reason_problems(reason, required=False)
     if replaced_by == model_id:
         problems.append(InvalidInput(path=("replacedBy",), expected="another model than the deprecated one"))

@@ -6,13 +6,18 @@ from datetime import datetime
 from models.domain.audit import CENTRAL_CHAIN
 from models.domain.errors import NotFound, Refused, VersionConflict
 from models.domain.vocabulary import is_id
+from models.services.history import Caller
 from models.store.heads import Head, await_turn, lock_head
 from models.store.unit import Store, WriteUnit
 
 
-async def lock_town(unit: WriteUnit, town_id: str, *, expected: int | None = None) -> Head:
-    """Lock a town for a write. Raises `Refused`: `NOT_FOUND`, `VERSION_CONFLICT` where `expected` is not in force."""
-    head = await lock_head(unit.session, town_id, clock=unit.store.clock) if is_id(town_id) else None
+async def lock_town(unit: WriteUnit, caller: Caller, town_id: str, *, expected: int | None = None) -> Head:
+    """Lock a town for a write. Raises `Refused`: `NOT_FOUND`, `VERSION_CONFLICT` where `expected` is not in force.
+
+    A town that the caller's credential is not for is one that is not there.
+    """
+    chain = caller.grant.concealed(town_id)
+    head = await lock_head(unit.session, chain, clock=unit.store.clock) if is_id(town_id) else None
     if head is None or head.version == 0:
         raise Refused(NotFound(kind="town", name=town_id, path=("townId",)))
     if expected is not None and head.version != expected:

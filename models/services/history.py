@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.domain.audit import Change, Entry, entry_hash
+from models.domain.tokens import Grant
 from models.domain.vocabulary import Actor
 from models.store.access import ActorRow
 from models.store.audit import AuditEntryRow
@@ -16,13 +17,15 @@ from models.store.upsert import insert_unless_there
 class Caller:
     """On whose account a request runs. `display_name` is for people and never enters the record.
 
-    It is None where it was written down when the actor first did something, if it may be known at all.
+    It is None where it was written down when the actor first did something, if it may be known at all. `grant` is what
+    it may do.
     """
 
     actor: Actor
     display_name: str | None
     credential_id: str | None
     request_id: str
+    grant: Grant
 
 
 async def record(unit: WriteUnit, head: Head, caller: Caller, change: Change) -> None:

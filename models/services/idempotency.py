@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from models.domain.errors import IdempotencyConflict, Refused
+from models.domain.errors import IdempotencyConflict, NotFound, Refused
 from models.services.history import Caller
 from models.store.access import IdempotencyRow
 from models.store.unit import WriteUnit
@@ -30,9 +30,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """A request that may have been sent before: its key (None: it makes no such claim), and what it asks for."""
+    """A request that may have been sent before: its key (None: it makes no such claim), and what it asks for.
+
+    `town_id` is the town that it changes; None where it makes one, or changes what is central.
+    """
 
     operation: str
+    town_id: str | None
     key: str | None
     body: Mapping[str, object]
 
@@ -45,12 +49,13 @@ class Attempt:
 async def once(unit: WriteUnit, caller: Caller, attempt: Attempt, act: Callable[[], Awaitable[Outcome]]) -> Outcome:
     """The outcome of `act`, or of the earlier request with the same key and body.
 
-    Raises `Refused` with `IDEMPOTENCY_CONFLICT` where the actor used the key for another request.
+    Raises `Refused` with `IDEMPOTENCY_CONFLICT` where the actor used the key for another request, and with `NOT_FOUND`
+    where it may have changed that town once, and may not now.
     """
     if attempt.key is None:
         return await act()
     claim = IdempotencyRow(
-        actor_id=caller.actor.actor_id,
+        actor_id=_whose(caller),
         key=attempt.key,
         body_hash=attempt.body_hash,
         outcome="",
@@ -61,9 +66,17 @@ async def once(unit: WriteUnit, caller: Caller, attempt: Attempt, act: Callable[
         earlier = (await unit.session.exec(select(IdempotencyRow).where(*mine))).one()
         if earlier.body_hash != claim.body_hash:
             raise Refused(IdempotencyConflict(key=attempt.key))
+        if attempt.town_id is not None and not caller.grant.covers(attempt.town_id):
+            raise Refused(NotFound(kind="town", name=attempt.town_id, path=("townId",)))
         subject, version, notes = json.loads(earlier.outcome)
         return Outcome(subject=subject, version=version, notes=tuple(notes))
     outcome = await act()
     text = json.dumps([outcome.subject, outcome.version, outcome.notes])
     await unit.session.exec(update(IdempotencyRow).where(*mine).values(outcome=text))
     return outcome
+
+
+def _whose(caller: Caller) -> str:
+    """Whose key it is: two people that one client acts for may well choose the same."""
+    actor = caller.actor
+    return actor.actor_id if actor.on_behalf_of is None else f"{actor.actor_id}/{actor.on_behalf_of}"

@@ -54,7 +54,7 @@ async def detect_mayor_change(store: Store, caller: Caller, town_id: str, observ
     """
 
     async def work(unit: WriteUnit) -> None:
-        head = await lock_town(unit, town_id)
+        head = await lock_town(unit, caller, town_id)
         last = (await history.observations(unit.session, [town_id])).get(town_id)
         if last is not None and mapping.observed_pair(last) == observed:
             return

@@ -11,6 +11,7 @@ from models.domain.mayor import ModelPair, SignalStep, desired_pair, step_on_cha
 from models.domain.overrides import OverrideSet, next_set
 from models.domain.profiles import ProfileTable
 from models.domain.resolution import compile_table
+from models.domain.tokens import Grant
 from models.domain.vocabulary import Actor, is_id
 from models.services.decisions import Desk, Draft
 from models.services.profiles import ProfileDraft, check_profile_draft, latest_profile, profile_owner
@@ -32,11 +33,12 @@ class Preview:
     mayor_restart_required: bool
 
 
-async def preview_draft(store: Store, town_id: str, draft: Draft) -> Preview:
+async def preview_draft(store: Store, grant: Grant, town_id: str, draft: Draft) -> Preview:
     """Lay `draft` over the town as it stands. Raises `Refused` just as publishing it would, but for `NO_CHANGE`."""
 
     async def look(session: AsyncSession) -> Preview:
-        head = (await towns.heads(session, [town_id])).get(town_id) if is_id(town_id) else None
+        chain = grant.concealed(town_id)
+        head = (await towns.heads(session, [chain])).get(chain) if is_id(town_id) else None
         if head is None or head.version == 0:
             raise Refused(NotFound(kind="town", name=town_id, path=("townId",)))
         before = await store.tables.one(session, town_id, head.version)
@@ -69,18 +71,21 @@ class ProfilePreview:
     mayors_moved: int
 
 
-async def preview_profile(store: Store, draft: ProfileDraft) -> ProfilePreview:
-    """Compare a profile draft with the latest version. Raises `Refused` just as publishing it would."""
+async def preview_profile(store: Store, grant: Grant, draft: ProfileDraft) -> ProfilePreview:
+    """Compare a profile draft with the latest version. Raises `Refused` just as publishing it would.
+
+    What is counted are towns of the grant.
+    """
     refuse_if_any(draft.name_problems())
 
     async def look(session: AsyncSession) -> ProfilePreview:
         town_id = draft.town_id
-        if town_id is not None and not (is_id(town_id) and await towns.towns(session, [town_id])):
+        if town_id is not None and not (is_id(town_id) and await towns.towns(session, [grant.concealed(town_id)])):
             raise Refused(NotFound(kind="town", name=town_id, path=("townId",)))
         latest = await latest_profile(session, draft.owner, draft.name, locking=False)
         base_version = 0 if latest is None else latest.version
         table = await check_profile_draft(session, draft, version=base_version + 1)
-        following, moved = await _mayors(session, draft, table)
+        following, moved = await _mayors(session, grant, draft, table)
         before = {} if latest is None else latest.models_by_key
         return ProfilePreview(
             base_version=base_version,
@@ -92,11 +97,13 @@ async def preview_profile(store: Store, draft: ProfileDraft) -> ProfilePreview:
     return await store.fetch(look)
 
 
-async def _mayors(session: AsyncSession, draft: ProfileDraft, table: ProfileTable) -> tuple[int, int]:
-    """How many towns follow the profile, and how many of their mayors would resolve to another pair."""
+async def _mayors(session: AsyncSession, grant: Grant, draft: ProfileDraft, table: ProfileTable) -> tuple[int, int]:
+    """How many towns of the grant follow the profile, and how many of their mayors would resolve to another pair."""
     following = moved = 0
     after = ""
-    while keys := await policies.following(session, draft.owner, draft.name, after=after, limit=_BATCH):
+    while keys := await policies.following(
+        session, draft.owner, draft.name, within=grant.towns, after=after, limit=_BATCH
+    ):
         rows = await policies.override_sets(session, keys)
         overrides = await policies.mayor_overrides(session, keys)
         versions = {(row.profile_owner, row.profile_name, row.profile_version) for row in rows.values()}

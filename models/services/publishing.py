@@ -1,6 +1,6 @@
 """Publishing: a town's next override set, with its audit entry and its restart signal, in one transaction."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from models.domain import checks
@@ -45,6 +45,11 @@ class Publication:
             *checks.key_problems(self.idempotency_key),
         ]
 
+    def attempt(self, operation: str, body: Mapping[str, object]) -> Attempt:
+        """The request that asks for it; `body` is what it wants."""
+        whole = {**body, "publication": asdict(self)}
+        return Attempt(operation=operation, town_id=self.town_id, key=self.idempotency_key, body=whole)
+
 
 async def publish_override_set(store: Store, caller: Caller, publication: Publication, draft: Draft) -> Outcome:
     """Publish `draft` laid over the current set.
@@ -56,7 +61,7 @@ async def publish_override_set(store: Store, caller: Caller, publication: Public
         store,
         caller,
         publication,
-        Attempt(operation="publishOverrideSet", key=publication.idempotency_key, body=asdict(draft)),
+        publication.attempt("publishOverrideSet", asdict(draft)),
         lambda desk: desk.from_draft(draft),
         subject=("draft",),
     )
@@ -68,7 +73,7 @@ async def select_profile(store: Store, caller: Caller, publication: Publication,
         store,
         caller,
         publication,
-        Attempt(operation="selectProfile", key=publication.idempotency_key, body={"profile": profile}),
+        publication.attempt("selectProfile", {"profile": profile}),
         lambda desk: desk.with_profile(profile),
         cause=OverrideSetCause.PROFILE_SELECTED,
         subject=("profile",),
@@ -81,7 +86,7 @@ async def set_override(store: Store, caller: Caller, publication: Publication, r
         store,
         caller,
         publication,
-        Attempt(operation="setOverride", key=publication.idempotency_key, body=asdict(rule)),
+        publication.attempt("setOverride", asdict(rule)),
         lambda desk: desk.with_override(rule),
         subject=("override",),
     )
@@ -93,7 +98,7 @@ async def remove_override(store: Store, caller: Caller, publication: Publication
     async def decide(desk: Desk) -> Choice:
         return desk.without_override(key)
 
-    attempt = Attempt(operation="removeOverride", key=publication.idempotency_key, body=asdict(key))
+    attempt = publication.attempt("removeOverride", asdict(key))
     return await _publish(store, caller, publication, attempt, decide)
 
 
@@ -104,7 +109,7 @@ async def revert_override_set(store: Store, caller: Caller, publication: Publica
         store,
         caller,
         publication,
-        Attempt(operation="revertOverrideSet", key=publication.idempotency_key, body={"toVersion": to_version}),
+        publication.attempt("revertOverrideSet", {"toVersion": to_version}),
         lambda desk: desk.reverted(to_version),
         cause=OverrideSetCause.REVERTED,
         revert_of=to_version,
@@ -124,11 +129,10 @@ async def _publish(
     subject: Path = (),
 ) -> Outcome:
     refuse_if_any(publication.problems())
-    whole_body = {**attempt.body, "publication": asdict(publication)}
 
     async def work(unit: WriteUnit) -> Outcome:
         async def act() -> Outcome:
-            head = await lock_town(unit, publication.town_id, expected=publication.expected_version)
+            head = await lock_town(unit, caller, publication.town_id, expected=publication.expected_version)
             current = await store.tables.one(unit.session, head.chain, head.version)
             desk = Desk(session=unit.session, tables=store.tables, current=current, locking=True)
             choice = await decide(desk)
@@ -141,7 +145,7 @@ async def _publish(
             await install(unit, caller, [Successor(head=head, current=current, new=new)], installation)
             return Outcome(subject=head.chain, version=new.version)
 
-        return await once(unit, caller, Attempt(operation=attempt.operation, key=attempt.key, body=whole_body), act)
+        return await once(unit, caller, attempt, act)
 
     return await store.write(work)
 

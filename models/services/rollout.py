@@ -16,7 +16,9 @@ from models.domain import checks
 from models.domain.audit import CENTRAL_CHAIN, AuditAction, Change, TargetType
 from models.domain.errors import NoChange, Problem, Refused, UnknownProfile, VersionConflict, refuse_if_any
 from models.domain.overrides import Choice, next_set
+from models.domain.permissions import ADMINISTER, EDIT, require
 from models.domain.profiles import ProfileTable
+from models.domain.tokens import EVERYTHING
 from models.domain.vocabulary import Actor, OverrideSetCause
 from models.services.heads import lock_central, lock_town
 from models.services.history import Caller, record
@@ -65,16 +67,18 @@ async def publish_profile_version(store: Store, caller: Caller, publication: Pro
     """Publish a profile's next version and bring it to all towns that follow it.
 
     A town's own profile moves its town in the same transaction; a central one its towns right after, in batches.
-    Raises `Refused` with every problem, `VERSION_CONFLICT` or `NO_CHANGE`.
+    Raises `Refused` with every problem, `VERSION_CONFLICT` or `NO_CHANGE`; `ForbiddenError`.
     """
-    refuse_if_any(publication.problems())
     draft = publication.draft
+    require(caller.grant, ADMINISTER if draft.town_id is None else EDIT)
+    refuse_if_any(publication.problems())
     body = asdict(publication)
-    attempt = Attempt(operation="publishProfileVersion", key=publication.idempotency_key, body=body)
+    key = publication.idempotency_key
+    attempt = Attempt(operation="publishProfileVersion", town_id=draft.town_id, key=key, body=body)
 
     async def work(unit: WriteUnit) -> Outcome:
         async def act() -> Outcome:
-            town_head = None if draft.town_id is None else await lock_town(unit, draft.town_id)
+            town_head = None if draft.town_id is None else await lock_town(unit, caller, draft.town_id)
             table = await _next_version(unit, caller, publication)
             if town_head is not None:
                 await _adopt(unit, [town_head], caller, draft.owner, table, publication.reason)
@@ -216,6 +220,7 @@ def _publisher(version: ProfileVersionRow) -> Caller:
         display_name=None,
         credential_id=version.credential_id,
         request_id=version.request_id,
+        grant=EVERYTHING,
     )
 
 

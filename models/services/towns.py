@@ -1,6 +1,6 @@
 """Towns, their rigs and their beads: making, importing, registering, syncing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from models.domain import checks
@@ -17,6 +17,7 @@ from models.domain.errors import (
 )
 from models.domain.host_import import HostImport, HostRig, read_host_config
 from models.domain.overrides import Choice, first_set
+from models.domain.permissions import ADMINISTER, require
 from models.domain.profiles import is_own
 from models.domain.vocabulary import MAX_OVERRIDES, OverrideSetCause, is_id
 from models.services.catalogue import ModelDraft, add_models
@@ -45,6 +46,10 @@ class NewTown:
             *checks.key_problems(self.idempotency_key),
         ]
 
+    def attempt(self, operation: str, body: Mapping[str, object]) -> Attempt:
+        """The request that asks for it. There is no town yet that someone might not be allowed to change."""
+        return Attempt(operation=operation, town_id=None, key=self.idempotency_key, body=body)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRig:
@@ -54,7 +59,11 @@ class NewRig:
 
 
 async def create_town(store: Store, caller: Caller, new: NewTown, *, profile: str) -> Outcome:
-    """Make a town that follows a central profile. Raises `Refused`: `ALREADY_EXISTS`, `UNKNOWN_PROFILE`."""
+    """Make a town that follows a central profile.
+
+    Raises `Refused`: `ALREADY_EXISTS`, `UNKNOWN_PROFILE`; `ForbiddenError`.
+    """
+    require(caller.grant, ADMINISTER)
     refuse_if_any(new.problems())
     body = {"new": asdict(new), "profile": profile}
 
@@ -80,7 +89,7 @@ async def create_town(store: Store, caller: Caller, new: NewTown, *, profile: st
             await record(unit, head, caller, change)
             return Outcome(subject=new.town_id, version=first.version)
 
-        return await once(unit, caller, Attempt(operation="createTown", key=new.idempotency_key, body=body), act)
+        return await once(unit, caller, new.attempt("createTown", body), act)
 
     return await store.write(work)
 
@@ -90,8 +99,10 @@ async def import_town(
 ) -> Outcome:
     """Make a town out of a host's own configuration, so that every role in every rig resolves as it does there.
 
-    The outcome's notes tell what was left out. Raises `Refused` with every problem of the configuration.
+    The outcome's notes tell what was left out. Raises `Refused` with every problem of the configuration;
+    `ForbiddenError`.
     """
+    require(caller.grant, ADMINISTER)
     problems = [*new.problems(), *checks.reason_problems(reason, required=False), *_rig_problems(rigs)]
     imported: HostImport | None = None
     try:
@@ -141,7 +152,7 @@ async def import_town(
             await record(unit, head, caller, change)
             return Outcome(subject=new.town_id, version=first.version, notes=host.notes)
 
-        return await once(unit, caller, Attempt(operation="importTown", key=new.idempotency_key, body=body), act)
+        return await once(unit, caller, new.attempt("importTown", body), act)
 
     return await store.write(work)
 
@@ -151,7 +162,7 @@ async def register_rig(store: Store, caller: Caller, town_id: str, new: NewRig) 
     refuse_if_any([*checks.id_problems(new.rig_id, "rigId"), *checks.name_problems(new.name, "name")])
 
     async def work(unit: WriteUnit) -> None:
-        head = await lock_town(unit, town_id)
+        head = await lock_town(unit, caller, town_id)
         rig = (await towns.rigs(unit.session, [(town_id, new.rig_id)])).get((town_id, new.rig_id))
         before = None if rig is None else {"name": rig.name, "removed": True}
         if rig is None:
@@ -177,7 +188,7 @@ async def remove_rig(store: Store, caller: Caller, town_id: str, rig_id: str) ->
     """Take a rig out of a town. Its overrides stay, with a warning. Raises `Refused`: `NOT_FOUND`, `UNKNOWN_RIG`."""
 
     async def work(unit: WriteUnit) -> None:
-        head = await lock_town(unit, town_id)
+        head = await lock_town(unit, caller, town_id)
         there = await towns.rigs(unit.session, [(town_id, rig_id)]) if is_id(rig_id) else {}
         rig = there.get((town_id, rig_id))
         if rig is None or rig.removed_at is not None:

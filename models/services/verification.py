@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.domain.audit import CENTRAL_CHAIN, Entry
 from models.domain.errors import NotFound, Refused
 from models.domain.replay import Replay
+from models.domain.tokens import Grant
 from models.domain.told import BeadTold, ObservationTold, ProfileTold, SetTold
 from models.domain.verification import ChainBrokenError, ChainCheck, Fault, FaultCode, Head, Verification
 from models.domain.vocabulary import is_id, is_storable
@@ -53,11 +54,11 @@ async def verify_all(
 
 
 async def verify_one(
-    store: Store, chain: str, *, expected: Head | None = None, progress: Progress | None = None
+    store: Store, grant: Grant, chain: str, *, expected: Head | None = None, progress: Progress | None = None
 ) -> Verification:
     """Verify one chain with the rows that belong to it. Raises `Refused` with `NOT_FOUND` for an unknown town."""
     async with store.read() as session:
-        if chain != CENTRAL_CHAIN and not (is_id(chain) and await towns.heads(session, [chain])):
+        if chain != CENTRAL_CHAIN and not (is_id(chain) and await towns.heads(session, [grant.concealed(chain)])):
             raise Refused(NotFound(kind="town", name=chain, path=("townId",)))
         record = Record(session, chain)
         shelf = ProfileShelf(session)

@@ -43,7 +43,10 @@ class TokenRow(SQLModel, table=True):
 
 
 class IdempotencyRow(SQLModel, table=True):
-    """Which versions a request made: `outcome` is JSON, written in the change's own transaction."""
+    """Which versions a request made: `outcome` is JSON, written in the change's own transaction.
+
+    `actor_id` is whose key it is; where a client acts for someone, ``CLIENT/PERSON``.
+    """
 
     __tablename__ = "idempotency_results"
 

@@ -10,6 +10,7 @@ import pytest
 from tests.client import Api, Json, serving
 from tests.contract.inputs import quiet
 from tests.contract.recipes import Call, at_once, codes, send, unique
+from tests.tokens import make_token
 from tests.towns import make_town
 
 REGISTER: Final = "mutation ($input: RegisterRigInput!) { registerRig(input: $input) { userErrors { code } } }"
@@ -58,11 +59,12 @@ def test_actor__named_like_one_that_is_built_in__is_that_one(
     assert last_actor(shared_api, town_id) == {"actorId": actor_id, "displayName": name}
 
 
-def test_actor__named_outside_dev_mode__is_dev(database_url: str) -> None:
-    with serving(database_url, dev=False) as api:
-        town_id = make_town(api, rigs=())
-        register_rig(api, town_id, "ann")
-        assert last_actor(api, town_id) == DEV
+def test_actor__named_outside_dev_mode__is_whose_token_it_is(api: Api) -> None:
+    town_id = make_town(api, rigs=())
+    token = make_token(api.url, "editor", name="ci-bot")
+    with serving(api.url, dev=False) as shut:
+        register_rig(shut.holding(token), town_id, "ann")
+    assert last_actor(api, town_id)["displayName"] == "ci-bot"
 
 
 def test_actor__named_by_many_at_once_in_two_processes__is_one(api: Api) -> None:

@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from api.audit_export import Wanted, open_export
+from models.domain.tokens import EVERYTHING
 from models.store.queries.exports import PAGE, PAGE_BYTES
 from models.store.unit import Store
 from tests.chains import FIRST, add_chain, add_rows, row_of, with_store
@@ -236,7 +237,7 @@ def test_export__of_entries_added_meanwhile__ends_where_the_chain_ended_at_its_s
     before = expected(url, town_id)
 
     async def work(store: Store) -> bytes:
-        chunks: AsyncIterator[bytes] = await open_export(store, Wanted(chain=town_id))
+        chunks: AsyncIterator[bytes] = await open_export(store, EVERYTHING, Wanted(chain=town_id))
         first = await anext(chunks)
         await asyncio.to_thread(publish, untrue_api, town_id, honorBeadModels=True)
         return first + b"".join([chunk async for chunk in chunks])

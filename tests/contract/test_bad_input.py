@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.client import Api, Json
+from tests.client import Api, Json, serving
 from tests.contract.inputs import (
     BAD_IDS,
     BAD_LABELS,
@@ -619,7 +619,8 @@ def test_import__of_rigs_with_501_overrides__is_too_many(api: Api) -> None:
 
 @pytest.mark.parametrize(("query", "item"), LONG_FILTERS.values(), ids=LONG_FILTERS)
 def test_filter__of_33_000_items__is_answered_or_refused_as_too_many(api: Api, query: str, item: str) -> None:
-    found = failed(api, query, t=TOWN, of=[item] * 33_000)
+    with serving(api.url, max_body_bytes=2_000_000) as roomy:
+        found = failed(roomy, query, t=TOWN, of=[item] * 33_000)
     assert [code for code, _ in found] in ([], ["TOO_MANY"])
 
 

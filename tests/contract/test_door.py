@@ -209,7 +209,7 @@ def test_content_type__that_is_json_however_written__is_taken(shared_api: Api, c
 @pytest.fixture(scope="module")
 def narrow(backend: str, databases: Databases) -> Iterator[Api]:
     """A Townclerk whose bodies may have at most `LIMIT` bytes."""
-    with serving(databases.fresh(backend), max_body_bytes=LIMIT) as running:
+    with serving(databases.fresh(backend), max_body_bytes=LIMIT, max_large_body_bytes=LIMIT) as running:
         yield running
 
 
@@ -483,7 +483,7 @@ def logged(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Logge
     log = io.StringIO()
     with contextlib.redirect_stderr(log):
         app = served_app()
-    with TestClient(app, raise_server_exceptions=False) as http:
+    with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as http:
         yield LoggedApi(http, database_url, log)
     root.handlers[:] = handlers
     root.setLevel(level)

@@ -13,6 +13,7 @@ from sqlalchemy import make_url, select
 from sqlmodel import SQLModel
 
 from models.domain.errors import Code, Refused
+from models.domain.tokens import EVERYTHING
 from models.domain.vocabulary import Actor
 from models.services.access import COMMAND_LINE, actor_named, built_in, forget_actor
 from models.services.history import Caller
@@ -264,7 +265,9 @@ def register(api: Api, town_id: str, caller: Caller) -> None:
 
 
 def as_caller(actor_id: str, name: str) -> Caller:
-    return Caller(actor=Actor(actor_id=actor_id), display_name=name, credential_id=None, request_id="request")
+    return Caller(
+        actor=Actor(actor_id=actor_id), display_name=name, credential_id=None, request_id="request", grant=EVERYTHING
+    )
 
 
 def test_forget__of_an_actor_whose_id_is_the_name__is_refused(api: Api) -> None:

@@ -78,7 +78,7 @@ def asked(api: Api, query: str, accept: str = "application/json", **variables: A
 
 def asked_over_socket(api: Api, query: str) -> Json:
     operation = {"query": query, "operationName": "Q0" if query.startswith("query Q0") else None}
-    with api.http.websocket_connect("/graphql", subprotocols=[PROTOCOL]) as socket:
+    with api.http.websocket_connect("ws://localhost/graphql", subprotocols=[PROTOCOL]) as socket:
         socket.send_json({"type": "connection_init"})
         assert socket.receive_json() == {"type": "connection_ack"}
         socket.send_json({"id": "1", "type": "subscribe", "payload": operation})

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 from starlette.websockets import WebSocket
 
+from api.conversation import Conversation, _Operation
 from api.streams import Answer, Streams
-from api.websocket import _Conversation, _Operation
-from models.services.access import Asker
+from models.services.access import named_asker
 
 
 def test_operation__silenced_while_an_answer_is_on_its_way__asks_for_no_other() -> None:
@@ -22,12 +22,12 @@ def test_operation__silenced_while_an_answer_is_on_its_way__asks_for_no_other() 
             yield Answer(shown={"data": {"sequence": number}}, final=False)
 
     streams = SimpleNamespace(answers=answers, send_seconds=1.0)
-    asker = Asker(name="dev", request_id="silenced")
+    asker = named_asker("dev", request_id="silenced")
     listener = SimpleNamespace(leave=lambda: None)
-    operation = _Operation(id="1", asked={}, listener=cast("Any", listener))
+    operation = _Operation(id="1", asked=cast("Any", None), listener=cast("Any", listener))
 
     async def run() -> None:
-        conversation = _Conversation(cast("WebSocket", None), cast("Streams", streams), asker)
+        conversation = Conversation(cast("WebSocket", None), cast("Streams", streams), asker, asyncio.Event())
         await conversation._operate(operation)  # noqa: SLF001  # no client can time it so
 
     asyncio.run(run())

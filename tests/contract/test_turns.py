@@ -20,7 +20,7 @@ _CALLER = built_in(COMMAND_LINE, request_id="under-way")
 
 async def flip_flag(unit: WriteUnit, town_id: str) -> datetime:
     """Publish that bead models are honoured, or no longer; gives the instant of it."""
-    head = await lock_town(unit, town_id)
+    head = await lock_town(unit, _CALLER, town_id)
     current = await unit.store.tables.one(unit.session, town_id, head.version)
     then = current.override_set
     choice = Choice(profile=then.profile, honor_bead_models=not then.honor_bead_models, rules=then.rules)

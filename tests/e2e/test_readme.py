@@ -44,8 +44,9 @@ def test_readme__its_queries_in_order__give_what_it_shows(databases: Databases) 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
 def test_readme__each_setting__stands_there_with_its_default(name: str) -> None:
     default = Settings.model_fields[name].default
-    written = str(default).lower() if isinstance(default, bool) else str(default)
-    assert f"| `TOWNCLERK_{name.upper()}` | `{written}` |" in README
+    written = default if isinstance(default, str) else json.dumps(default)
+    shown = "none" if default is None else f"`{written}`"
+    assert f"| `TOWNCLERK_{name.upper()}` | {shown} |" in README
 
 
 @pytest.mark.parametrize(

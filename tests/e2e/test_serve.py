@@ -69,7 +69,7 @@ def test_upload__that_its_client_breaks_off__is_no_fault_of_the_server(two_serve
     url = httpx2.URL(str(two_servers[0].http.base_url))
     numbers = 'townclerk_http_request_seconds_count{method="POST",path="/graphql",status="499"}'
     with socket.create_connection((url.host, url.port)) as connection:
-        head = "POST /graphql HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+        head = "POST /graphql HTTP/1.1\r\nHost: [::1]\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
         connection.sendall(head.encode())
     deadline = time.monotonic() + SECONDS
     while numbers not in (shown := two_servers[0].http.get("/metrics").text):

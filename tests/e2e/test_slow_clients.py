@@ -116,7 +116,7 @@ def asking_for_events(town_id: str) -> bytes:
     body = json.dumps({"query": LARGE, "variables": {"t": town_id}})
     head = (
         "POST /graphql HTTP/1.1",
-        "Host: here",
+        "Host: localhost",
         "X-Request-Id: slow-events",
         "Content-Type: application/json",
         "Accept: text/event-stream",

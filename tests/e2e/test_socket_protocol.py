@@ -24,7 +24,9 @@ OPERATIONS = 3
 def api(databases: Databases) -> Iterator[Api]:
     """A server with narrow bounds."""
     url = databases.fresh("sqlite")
-    with serving_process(url, max_body_bytes=LIMIT, max_stream_operations=OPERATIONS, max_streams=2) as server:
+    with serving_process(
+        url, max_body_bytes=LIMIT, max_large_body_bytes=LIMIT, max_stream_operations=OPERATIONS, max_streams=2
+    ) as server:
         yield server.api
 
 

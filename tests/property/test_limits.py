@@ -36,6 +36,7 @@ class Met:
     times: int = 0
     aliased: bool = False
     directives: int = 0
+    introspects: bool = False
 
 
 def walk(
@@ -50,8 +51,9 @@ def walk(
     for each in selections.selections if selections else ():
         directives = len(each.directives or ())
         if isinstance(each, FieldNode):
-            yield Met(depth, introspecting, times, each.alias is not None, directives)
-            inside = introspecting or each.name.value in {"__schema", "__type"}
+            here = each.name.value in {"__schema", "__type"}
+            yield Met(depth, introspecting, times, each.alias is not None, directives, here)
+            inside = introspecting or here
             inner, below = each.selection_set, times * size(each)
             yield from walk(inner, fragments, depth=depth + 1, introspecting=inside, times=below)
             continue
@@ -87,6 +89,7 @@ def naive(operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDe
         aliases=sum(each.aliased for each in fields),
         directives=len(operation.directives or ()) + sum(each.directives for each in met),
         cost=sum(each.times for each in fields),
+        introspects=any(each.introspects for each in fields),
     )
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from sqlalchemy import event, text
 
-import api.app
+import api.wiring
 from models.services import publishing
 from models.services.heads import lock_town
+from models.services.history import Caller
 from models.store.heads import Head
 from models.store.tables import CompiledSet, TableCache, TableKey
 from models.store.unit import Session, Store, WriteUnit
@@ -22,8 +23,8 @@ Statement = tuple[str, Any]
 def any_base() -> None:
     """The update is not conditional: a publish goes over whatever is in force."""
 
-    async def lock_anyway(unit: WriteUnit, town_id: str, *, expected: int | None = None) -> Head:  # noqa: ARG001
-        return await lock_town(unit, town_id)
+    async def lock_anyway(unit: WriteUnit, caller: Caller, town_id: str, *, expected: int | None = None) -> Head:  # noqa: ARG001
+        return await lock_town(unit, caller, town_id)
 
     publishing.lock_town = lock_anyway  # type: ignore[attr-defined]  # a name that it imports
 
@@ -84,8 +85,8 @@ def death_after(commits: int) -> None:
 
 
 def _replace_store(replaced: Callable[[Store], Store]) -> None:
-    sound = api.app.open_store
-    api.app.open_store = lambda *arguments: replaced(sound(*arguments))
+    sound = api.wiring.open_store
+    api.wiring.open_store = lambda *arguments: replaced(sound(*arguments))
 
 
 def _rewrite(rewritten: Callable[[str], str]) -> None:

@@ -24,11 +24,11 @@ from graphql.language import (
     SelectionSetNode,
 )
 
-from api.app import query_limits
 from api.schema import build_schema
 from api.schema.counting import count, page_size, sizes_of, values_of
 from api.schema.limits import QueryLimits, refusal
 from api.settings import Settings
+from api.wiring import query_limits
 
 SCHEMA: Final = build_schema()._schema  # noqa: SLF001
 SIZES: Final = sizes_of(SCHEMA)
@@ -44,6 +44,7 @@ NONE_BUT: Final = QueryLimits(
     aliases=ANY,
     directives=ANY,
     cost=ANY,
+    body_bytes=ANY,
 )
 
 
@@ -413,7 +414,7 @@ def test_beads__a_thousand_with_all_about_their_resolution__are_taken() -> None:
     assert judged(f"query ($b: [ID!]!) {{ resolutions(beadIds: $b) {{ {'c ' * 49} }} }}", b=["x"] * 1000) is None
 
 
-def test_sizes__of_fields_by_their_name__are_those_of_pages_but_for_two_others() -> None:
+def test_sizes__of_fields_by_their_name__are_those_of_pages_but_for_three_others() -> None:
     fields = {
         f"{kind}.{name}": (each, *SIZES[name])
         for kind in SCHEMA.type_map.values()
@@ -422,7 +423,7 @@ def test_sizes__of_fields_by_their_name__are_those_of_pages_but_for_two_others()
         if name in SIZES
     }
     others = {name for name, (each, argument, _) in fields.items() if argument not in each.args}
-    assert others == {"ModelCount.beads", "SyncBeadsPayload.beads"}
+    assert others == {"ModelCount.beads", "SyncBeadsPayload.beads", "Viewer.towns"}
     pages = [each for each, argument, _ in fields.values() if argument == "first" and "first" in each.args]
     assert {each.args["first"].default_value for each in pages} == {page_size(None)}
     assert all(str(each.type).endswith("Connection!") for each in pages)

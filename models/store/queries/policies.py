@@ -1,6 +1,6 @@
 """Reads of the model catalogue, profiles, override sets, and of who follows what."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -166,11 +166,19 @@ async def override_sets_at(
 
 
 async def following(
-    session: AsyncSession, owner: str, name: str, *, older_than: int | None = None, after: str = "", limit: int
+    session: AsyncSession,
+    owner: str,
+    name: str,
+    *,
+    older_than: int | None = None,
+    within: Collection[str] | None = None,
+    after: str = "",
+    limit: int,
 ) -> Sequence[SetKey]:
     """(town id, version) of towns whose current set lies over the profile, by town id.
 
-    `older_than` keeps those that lie over an older version of it: the towns that are due.
+    `older_than` keeps those that lie over an older version of it: the towns that are due. `within` are the towns that
+    count, None for all.
     """
     query = (
         select(col(OverrideSetRow.town_id), col(OverrideSetRow.version))
@@ -185,11 +193,15 @@ async def following(
     )
     if older_than is not None:
         query = query.where(col(OverrideSetRow.profile_version) < older_than)
+    if within is not None:
+        query = query.where(is_among(col(OverrideSetRow.town_id), within))
     return (await session.exec(query)).all()
 
 
-async def followers(session: AsyncSession, keys: Iterable[ProfileName]) -> dict[ProfileName, dict[int, int]]:
-    """For each profile (owner, name) that is followed: how many towns lie over which version of it."""
+async def followers(
+    session: AsyncSession, keys: Iterable[ProfileName], *, within: Collection[str] | None = None
+) -> dict[ProfileName, dict[int, int]]:
+    """For each profile (owner, name) that is followed: how many towns (of `within`) lie over which version of it."""
     owner, name = col(OverrideSetRow.profile_owner), col(OverrideSetRow.profile_name)
     version = col(OverrideSetRow.profile_version)
     found: dict[ProfileName, dict[int, int]] = {}
@@ -200,6 +212,8 @@ async def followers(session: AsyncSession, keys: Iterable[ProfileName]) -> dict[
             .where(condition)
             .group_by(owner, name, version)
         )
+        if within is not None:
+            query = query.where(is_among(col(OverrideSetRow.town_id), within))
         for profile_owner, profile_name, profile_version, count in await session.exec(query):
             found.setdefault((profile_owner, profile_name), {})[profile_version] = count
     return found

@@ -1,11 +1,11 @@
 """Reads of towns, heads, rigs and beads, as they stand and as they stood."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, func, true
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -15,6 +15,7 @@ from models.store.queries.json_texts import holds_any, is_among, table_of
 from models.store.towns import BeadRevisionRow, BeadRow, HeadRow, RigRow, TownRow
 
 RigKey = tuple[str, str]
+Towns = Collection[str]  # the ids of those that may be seen; None in its place for all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +35,10 @@ async def towns(session: AsyncSession, town_ids: Iterable[str]) -> dict[str, Tow
     return {row.town_id: row for row in await session.exec(query)}
 
 
-async def towns_page(session: AsyncSession, *, name_contains: str | None, wanted: Slice) -> Page[TownRow]:
-    query = select(TownRow)
+async def towns_page(
+    session: AsyncSession, *, name_contains: str | None, wanted: Slice, within: Towns | None = None
+) -> Page[TownRow]:
+    query = select(TownRow).where(*_within(col(TownRow.town_id), within))
     if name_contains:
         query = query.where(col(TownRow.search_name).contains(name_contains.casefold(), autoescape=True))
     return await fetch_page(session, query, order=col(TownRow.town_id), wanted=wanted)
@@ -65,19 +68,28 @@ async def rigs_of(session: AsyncSession, town_ids: Iterable[str]) -> dict[str, l
     return by_town
 
 
-async def beads(session: AsyncSession, bead_ids: Iterable[str]) -> dict[str, BeadRow]:
-    query = select(BeadRow).where(is_among(col(BeadRow.bead_id), bead_ids))
+async def beads(session: AsyncSession, bead_ids: Iterable[str], *, within: Towns | None = None) -> dict[str, BeadRow]:
+    query = select(BeadRow).where(is_among(col(BeadRow.bead_id), bead_ids), *_within(col(BeadRow.town_id), within))
     return {row.bead_id: row for row in await session.exec(query)}
 
 
-async def standings(session: AsyncSession, bead_ids: Iterable[str]) -> dict[str, tuple[BeadRow, int]]:
+async def standings(
+    session: AsyncSession, bead_ids: Iterable[str], *, within: Towns | None = None
+) -> dict[str, tuple[BeadRow, int]]:
     """Each bead with the version in force in its town, from one statement: the two never belie each other."""
     query = (
         select(BeadRow, col(HeadRow.version))
         .join(HeadRow, col(HeadRow.chain) == col(BeadRow.town_id))
-        .where(col(BeadRow.bead_id).in_([bead_id for bead_id in bead_ids if is_id(bead_id)]))
+        .where(
+            col(BeadRow.bead_id).in_([bead_id for bead_id in bead_ids if is_id(bead_id)]),
+            *_within(col(BeadRow.town_id), within),
+        )
     )
     return {row.bead_id: (row, version) for row, version in await session.exec(query)}
+
+
+def _within(town_id: Mapped[str], within: Towns | None) -> list[ColumnElement[bool]]:
+    return [] if within is None else [is_among(town_id, within)]
 
 
 async def beads_page(session: AsyncSession, town_id: str, wanted_beads: BeadQuery, wanted: Slice) -> Page[BeadRow]:

@@ -1,0 +1,223 @@
+"""Who is at the door: looked at before anything else of a request is."""
+
+import asyncio
+import ipaddress
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Final, Never
+from urllib.parse import urlsplit
+
+import structlog
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from api.buckets import Buckets
+from api.oidc import BadTokenError, IssuerUnavailableError, Oidc
+from api.wire import BadRequestError, for_now
+from models.domain.permissions import ForbiddenError
+from models.domain.tokens import read_token
+from models.services.access import BUILT_IN, DEVELOPER, Asker, named_asker
+from models.services.credentials import TokenBook
+from models.store.unit import Clock, StorageUnavailableError
+
+_LONGEST_NAME: Final = 128
+_IPV6_NETWORK: Final = 64  # what one customer is given
+_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="townclerk"'}
+_LOG: Final = structlog.get_logger("townclerk.auth")
+
+
+class Doorkeeper:
+    """Tells who asks, by a token of ours or of an issuer; in dev mode by the name given, where there is neither.
+
+    `failures` slows down addresses that fail to say who they are; `rate` bounds what a credential asks, None does not.
+    """
+
+    def __init__(
+        self, book: TokenBook, oidc: Oidc | None, *, clock: Clock, dev: bool, failures: Buckets, rate: Buckets | None
+    ) -> None:
+        self._book = book
+        self._oidc = oidc
+        self._clock = clock
+        self._dev = dev
+        self._failures = failures
+        self._rate = rate
+
+    async def admit(self, connection: HTTPConnection) -> Asker:
+        """Who sends a request. Raises `BadRequestError`, whose status and code say why nobody was let in."""
+        asker = await self.identify(connection)
+        self.spend(asker)
+        return asker
+
+    async def identify(self, connection: HTTPConnection) -> Asker:
+        """Who opens a connection, by its headers. Raises `BadRequestError`."""
+        given = connection.headers.getlist("authorization")
+        if not given and self._dev:
+            return _developer(connection)
+        if len(given) != 1:
+            raise _unauthenticated("Send one header Authorization: Bearer TOKEN.")
+        return await self.sign_in(connection, given[0], person=_name(connection, "x-on-behalf-of"))
+
+    def may_wait(self, connection: HTTPConnection) -> bool:
+        """Whether a WebSocket may open without a word about who opens it, to say so in its first message."""
+        return not self._dev and not connection.headers.getlist("authorization")
+
+    async def sign_in(self, connection: HTTPConnection, authorization: str, *, person: str | None = None) -> Asker:
+        """Who holds the credential that `authorization` spells, and acts for `person`. Raises `BadRequestError`."""
+        scheme, _, credential = authorization.strip().partition(" ")
+        if scheme.lower() != "bearer":
+            raise _unauthenticated("Send Authorization: Bearer TOKEN; there is no other scheme.")
+        address = _network(connection)
+        slowed = self._failures.wait(address) > 0
+        request_id: str = connection.state.request_id
+        try:
+            asker = await self._holder(credential.strip(), request_id, person, known_only=slowed)
+        except StorageUnavailableError as error:
+            _LOG.warning("storage unavailable", exc_info=error)
+            message = "The database can't be reached to see what the token is worth. Try again later."
+            raise for_now(message, "STORAGE_UNAVAILABLE") from error
+        if asker is None:
+            self._refuse(address)
+        elif person is not None and not asker.grant.may_act_for:
+            message = "Leave X-On-Behalf-Of out, or use a token that was made with --may-act-for."
+            raise BadRequestError(message, status=403, code="FORBIDDEN")
+        return asker
+
+    def spend(self, asker: Asker) -> None:
+        """Count a request of the asker's. Raises `BadRequestError` for one too many."""
+        if self._rate is None or asker.credential_id is None:
+            return
+        if seconds := self._rate.take(asker.credential_id):
+            raise _too_often("This credential asks too often.", seconds)
+
+    @contextmanager
+    def until_over(self, asker: Asker) -> Iterator[asyncio.Event]:
+        """An event that is set once the asker's credential is worth nothing any more."""
+        with ExitStack() as stack:
+            over = asyncio.Event()
+            if asker.revocable and asker.credential_id is not None:
+                over = stack.enter_context(self._book.watched(asker.credential_id))
+            if asker.expires_at is not None:
+                left = (asker.expires_at - self._clock()).total_seconds()
+                expiry = asyncio.get_running_loop().call_later(max(left, 0), over.set)
+                stack.callback(expiry.cancel)
+            yield over
+
+    async def _holder(self, credential: str, request_id: str, person: str | None, *, known_only: bool) -> Asker | None:
+        token = read_token(credential)
+        if token is not None:
+            holder = self._book.remembered(token) if known_only else await self._book.holder(token)
+            if holder is None:
+                return None
+            return Asker(
+                request_id=request_id,
+                grant=holder.grant,
+                actor_id=holder.actor_id,
+                credential_id=holder.token_id,
+                revocable=True,
+                person=person,
+                expires_at=holder.expires_at,
+            )
+        if self._oidc is None:
+            return None
+        try:
+            signed_in = await self._oidc.verify(credential)
+        except BadTokenError as error:
+            _LOG.info("token refused", why=str(error))
+            return None
+        except IssuerUnavailableError as error:
+            message = "The issuer's keys can't be had just now. Try again later."
+            raise for_now(message, "ISSUER_UNAVAILABLE", seconds=5) from error
+        return Asker(
+            request_id=request_id,
+            grant=signed_in.grant,
+            name=signed_in.name,
+            credential_id=signed_in.credential_id,
+            person=person,
+            expires_at=signed_in.expires_at,
+        )
+
+    def _refuse(self, address: str) -> Never:
+        if seconds := self._failures.take(address):
+            raise _too_often("Too many sign-ins from this address have failed.", seconds)
+        _LOG.warning("sign-in refused", address=address)
+        raise _unauthenticated("The token is not valid: it is mistyped, expired or revoked, or was never made.")
+
+
+class ThisMachineOnly:
+    """Middleware of dev mode, where no one is asked who they are: pages of elsewhere must not reach it by a name.
+
+    A page whose own name is made to lead to this machine (DNS rebinding) sends that name as the Host.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or _names_this_machine(HTTPConnection(scope).headers.get("host", "")):
+            await self.app(scope, receive, send)
+            return
+        message = "In dev mode the header Host has to name this machine: localhost, 127.0.0.1 or [::1]."
+        refusal = BadRequestError(message, status=403, code="FORBIDDEN").response()
+        if scope["type"] == "websocket":
+            await WebSocket(scope, receive, send).send_denial_response(refusal)
+        else:
+            await refusal(scope, receive, send)
+
+
+def _names_this_machine(host: str) -> bool:
+    name = urlsplit(f"//{host}").hostname if host and not set(host) & set("/@?#") else None
+    return name == "localhost" or is_loopback(name or "")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether it is an address of this machine that no other can reach."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def forbidden(error: ForbiddenError) -> BadRequestError:
+    """What is told to those who lack what a whole endpoint takes."""
+    return BadRequestError(str(error), status=403, code="FORBIDDEN")
+
+
+def _unauthenticated(message: str) -> BadRequestError:
+    return BadRequestError(message, status=401, code="UNAUTHENTICATED", headers=_CHALLENGE)
+
+
+def _too_often(message: str, seconds: float) -> BadRequestError:
+    wait = math.ceil(seconds)
+    told = f"{message} Wait {wait} seconds."
+    return BadRequestError(told, status=429, code="RATE_LIMIT", headers={"Retry-After": str(wait)})
+
+
+def _developer(connection: HTTPConnection) -> Asker:
+    name = _name(connection, "x-actor")
+    person = _name(connection, "x-on-behalf-of")
+    return named_asker(name or BUILT_IN[DEVELOPER], request_id=connection.state.request_id, person=person)
+
+
+def _name(connection: HTTPConnection, header: str) -> str | None:
+    """The name that a header says. Raises `BadRequestError` for what can't be one."""
+    given = connection.headers.getlist(header)
+    if not given:
+        return None
+    name = given[0].strip()
+    if len(given) > 1 or not (0 < len(name) <= _LONGEST_NAME and name.isprintable() and name.isascii()):
+        raise BadRequestError(f"{header.title()} must be given once: 1 to {_LONGEST_NAME} printable ASCII characters.")
+    return name
+
+
+def _network(connection: HTTPConnection) -> str:
+    """What an address is known by: of IPv6 the network, since whoever has one address there has many."""
+    host = connection.client.host if connection.client is not None else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
+        return str(ipaddress.ip_network((address, _IPV6_NETWORK), strict=False))
+    return str(address)

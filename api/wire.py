@@ -1,0 +1,129 @@
+"""GraphQL over HTTP as bytes: strict JSON in, answers and refusals out."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from graphql import GraphQLError
+from starlette.responses import Response
+from strawberry.types import ExecutionResult
+
+from api.schema.problems import present
+from models.services.access import Asker
+
+JSON: Final = "application/json"
+EVENT_STREAM: Final = "text/event-stream"
+
+NO_OPERATION: Final = "The document has to hold the operation to run; where it holds several, operationName says which."
+
+
+class BadRequestError(Exception):
+    """A request that is not taken on: what is wrong, and the HTTP status and headers that say so."""
+
+    def __init__(
+        self, message: str, *, status: int = 400, code: str = "INVALID_INPUT", headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.headers = headers
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """The whole answer, in the shape of a GraphQL error."""
+        return {"errors": [{"message": str(self), "extensions": {"code": self.code}}]}
+
+    def response(self, media_type: str = JSON) -> Response:
+        return Response(encode(self.answer), status_code=self.status, headers=self.headers, media_type=media_type)
+
+
+def for_now(message: str, code: str, *, seconds: int = 1) -> BadRequestError:
+    """A refusal that holds only now: the same request may well be taken on after `seconds`."""
+    return BadRequestError(message, status=503, code=code, headers={"Retry-After": str(seconds)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """An operation that is asked for; `weight` is that of the whole request, in bytes."""
+
+    query: str
+    variables: dict[str, Any] | None
+    operation_name: str | None
+    weight: int
+
+
+def accepts_events(accept: str) -> bool:
+    """Whether a header says that its sender understands a stream of events."""
+    return any(part.partition(";")[0].strip().lower() == EVENT_STREAM for part in accept.split(","))
+
+
+def read_operation(content_type: str, body: bytes) -> Asked:
+    """The operation that a body holds. Raises `BadRequestError`."""
+    if content_type.partition(";")[0].strip().lower() != JSON:
+        raise BadRequestError(f"Content-Type must be {JSON}.", status=415)
+    return operation_of(strict_json(body), weight=len(body))
+
+
+def operation_of(parsed: object, *, weight: int) -> Asked:
+    """The operation that a JSON value describes. Raises `BadRequestError`."""
+    if not isinstance(parsed, dict):
+        raise BadRequestError("The body must be a JSON object with the field query.")
+    query, variables = parsed.get("query"), parsed.get("variables")
+    operation_name, extensions = parsed.get("operationName"), parsed.get("extensions")
+    if not isinstance(query, str) or not query.strip():
+        raise BadRequestError("query must be a string that holds a GraphQL document.")
+    if not isinstance(variables, dict | None):
+        raise BadRequestError("variables must be an object.")
+    if not isinstance(operation_name, str | None):
+        raise BadRequestError("operationName must be a string.")
+    if not isinstance(extensions, dict | None):
+        raise BadRequestError("extensions must be an object.")
+    return Asked(query=query, variables=variables, operation_name=operation_name, weight=weight)
+
+
+def strict_json(body: bytes) -> object:
+    """JSON as RFC 8259 has it, in UTF-8, each key once. Raises `BadRequestError`."""
+    try:
+        return json.loads(body.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+    except UnicodeDecodeError as error:
+        raise BadRequestError("The body must be UTF-8.") from error
+    except RecursionError as error:
+        raise BadRequestError("The body is nested too deeply.") from error
+    except ValueError as error:
+        raise BadRequestError(f"The body must be JSON: {error}.") from error
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice[:80]!r} stands twice in one object")
+    return found
+
+
+def encode(answer: object) -> bytes:
+    """An answer as UTF-8 JSON; where it echoes what has no UTF-8, as ASCII with escapes."""
+    try:
+        return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(answer, separators=(",", ":")).encode("ascii")
+
+
+def answer_of(result: ExecutionResult, asker: Asker) -> dict[str, Any]:
+    """A result as the caller sees it, with `data` where anything was executed."""
+    answer: dict[str, Any] = {}
+    if result.errors:
+        answer["errors"] = [present(_located(error), asker) for error in result.errors]
+    if result.data is not None or any(error.path for error in result.errors or ()):
+        answer["data"] = result.data
+    return answer
+
+
+def _located(error: GraphQLError | Exception) -> GraphQLError:
+    return error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)

@@ -1,0 +1,114 @@
+"""The program's parts, made as the settings have them."""
+
+from typing import Final
+
+from api.auth import Doorkeeper
+from api.buckets import Buckets
+from api.door import Bounds
+from api.oidc import Oidc, OidcOptions
+from api.pubsub import PubSub
+from api.schema import TownclerkSchema
+from api.schema.limits import QueryLimits
+from api.settings import Settings
+from api.streams import Streams
+from models.services.credentials import TokenBook
+from models.store.engine import Limits, open_database
+from models.store.tables import TableCache
+from models.store.unit import Clock, NewId, Store, random_id, system_clock
+
+_ADDRESSES: Final = 10_000  # of failed sign-ins, and credentials with a rate, that a process knows
+_SIGN_INS_PER_SECOND: Final = 1 / 6
+_BURST_SECONDS: Final = 2.0
+
+
+def open_store(settings: Settings, clock: Clock = system_clock, new_id: NewId = random_id) -> Store:
+    """The store that the settings name. Raises `UnusableDatabaseUrlError`."""
+    limits = Limits(
+        pool_size=settings.database_pool_size,
+        pool_overflow=settings.database_pool_overflow,
+        pool_wait=settings.database_pool_wait_seconds,
+        connect=settings.database_connect_timeout_seconds,
+        statement=settings.database_statement_timeout_seconds,
+        lock=settings.database_lock_timeout_seconds,
+        idle_in_transaction=settings.database_idle_timeout_seconds,
+    )
+    database = open_database(settings.database_url, limits)
+    return Store(database=database, clock=clock, new_id=new_id, tables=TableCache(settings.table_cache_size))
+
+
+def query_limits(settings: Settings) -> QueryLimits:
+    """How much a document may ask, by the settings."""
+    return QueryLimits(
+        tokens=settings.max_query_tokens,
+        operations=settings.max_query_operations,
+        fragments=settings.max_query_fragments,
+        depth=settings.max_query_depth,
+        root_fields=settings.max_query_root_fields,
+        fields=settings.max_query_fields,
+        aliases=settings.max_query_aliases,
+        directives=settings.max_query_directives,
+        cost=settings.max_query_cost,
+        body_bytes=settings.max_body_bytes,
+    )
+
+
+def bounds(settings: Settings) -> Bounds:
+    """What a request may take."""
+    return Bounds(
+        body_bytes=settings.max_body_bytes,
+        large_body_bytes=settings.max_large_body_bytes,
+        body_seconds=settings.body_seconds,
+        answer_seconds=settings.request_seconds,
+    )
+
+
+def doorkeeper(settings: Settings, store: Store, book: TokenBook) -> Doorkeeper:
+    """Who tells those at the door apart. Raises `ValueError` for algorithms that can't be taken."""
+    per_second = settings.max_requests_per_second
+    rate = None
+    if per_second > 0:
+        rate = Buckets(most=max(1.0, _BURST_SECONDS * per_second), per_second=per_second, size=_ADDRESSES)
+    options = oidc_options(settings)
+    return Doorkeeper(
+        book,
+        None if options is None else Oidc(options, clock=store.clock),
+        clock=store.clock,
+        dev=settings.dev,
+        failures=Buckets(most=settings.max_failed_sign_ins, per_second=_SIGN_INS_PER_SECOND, size=_ADDRESSES),
+        rate=rate,
+    )
+
+
+def oidc_options(settings: Settings) -> OidcOptions | None:
+    """Whose tokens are taken besides ours; None where nobody's are. Raises `ValueError`."""
+    if settings.oidc_issuer is None or settings.oidc_audience is None:
+        return None
+    return OidcOptions(
+        issuer=settings.oidc_issuer,
+        audience=settings.oidc_audience,
+        jwks_url=settings.oidc_jwks_url,
+        algorithms=settings.oidc_algorithms,
+        name_claim=settings.oidc_name_claim,
+        scopes_claim=settings.oidc_scopes_claim,
+        towns_claim=settings.oidc_towns_claim,
+        scope_names=settings.oidc_scope_names,
+    )
+
+
+def streams(
+    settings: Settings, schema: TownclerkSchema, store: Store, pubsub: PubSub, at_the_door: Doorkeeper
+) -> Streams:
+    """What WebSockets and streams of events are run with."""
+    return Streams(
+        schema=schema,
+        store=store,
+        pubsub=pubsub,
+        doorkeeper=at_the_door,
+        send_seconds=settings.stream_send_seconds,
+        keep_alive_seconds=settings.stream_keep_alive_seconds,
+        init_seconds=settings.stream_init_seconds,
+        max_streams=settings.max_streams,
+        max_per_credential=settings.max_streams_per_credential,
+        max_operations=settings.max_stream_operations,
+        max_message_bytes=settings.max_large_body_bytes,
+    )

@@ -1,0 +1,166 @@
+"""Which tokens are worth something, as the database has it, remembered for less than a second."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+import structlog
+
+from models.domain.tokens import Grant, Scope, Token, is_expired
+from models.store.access import TokenRow
+from models.store.mapping import texts_of
+from models.store.queries import tokens
+from models.store.unit import StorageUnavailableError, Store, WriteUnit
+
+FRESH_SECONDS: Final = 0.4  # what is revoked has to be worth nothing within a second
+_COARSE: Final = timedelta(minutes=5)
+_LOG: Final = structlog.get_logger("townclerk.tokens")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Whoever holds a token that was not revoked when it was looked up."""
+
+    token_id: str
+    actor_id: str
+    grant: Grant
+    secret_hash: str
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Looking:
+    task: asyncio.Task[Holder | None]
+    since: float
+
+
+class TokenBook:
+    """One a process. `size` bounds how many tokens it remembers; `monotonic` is a clock in seconds."""
+
+    def __init__(self, store: Store, *, size: int, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
+        self._size = size
+        self._monotonic = monotonic
+        self._remembered: dict[str, tuple[Holder, float]] = {}  # with when it was looked up, the longest ago first
+        self._looking: dict[str, _Looking] = {}
+        self._watched: dict[str, set[asyncio.Event]] = {}
+        self._noting: set[asyncio.Task[None]] = set()
+
+    async def holder(self, token: Token) -> Holder | None:
+        """Whoever holds `token`; None where it is worth nothing, for whatever reason.
+
+        Raises `StorageUnavailableError`.
+        """
+        return self.remembered(token) or self._if_good(await self._looked_up(token.token_id), token)
+
+    def remembered(self, token: Token) -> Holder | None:
+        """`holder` as far as it can be told without asking the database."""
+        found = self._remembered.get(token.token_id)
+        if found is None or self._monotonic() - found[1] > FRESH_SECONDS:
+            return None
+        return self._if_good(found[0], token)
+
+    def _if_good(self, holder: Holder | None, token: Token) -> Holder | None:
+        if holder is None or not token.has(holder.secret_hash) or is_expired(holder.expires_at, self._store.clock()):
+            return None
+        return holder
+
+    async def _looked_up(self, token_id: str) -> Holder | None:
+        """What the database has, asked once for all who want to know at the same time."""
+        now = self._monotonic()
+        looking = self._looking.get(token_id)
+        if looking is None or now - looking.since > FRESH_SECONDS:
+            looking = self._looking[token_id] = _Looking(asyncio.create_task(self._look_up(token_id, now)), now)
+            looking.task.add_done_callback(partial(self._looked, token_id, looking))
+        return await asyncio.shield(looking.task)
+
+    def _looked(self, token_id: str, looking: _Looking, task: asyncio.Task[Holder | None]) -> None:
+        if self._looking.get(token_id) is looking:
+            del self._looking[token_id]
+        if not task.cancelled():
+            task.exception()  # which whoever still waits is told
+
+    async def _look_up(self, token_id: str, now: float) -> Holder | None:
+        row = await self._store.fetch(partial(tokens.token, token_id=token_id))
+        self._remembered.pop(token_id, None)
+        if row is None or row.revoked_at is not None:
+            return None
+        holder = _holder(row)
+        self._remembered[token_id] = (holder, now)
+        if len(self._remembered) > self._size:
+            del self._remembered[next(iter(self._remembered))]
+        self._note_use(row)
+        return holder
+
+    # ---- last use
+
+    def _note_use(self, row: TokenRow) -> None:
+        """Take down that a token is in use, unless that was done lately. Nobody waits for it."""
+        now = self._store.clock()
+        if row.last_used_at is not None and now - row.last_used_at < _COARSE:
+            return
+
+        async def work(unit: WriteUnit) -> None:
+            await tokens.note_use(unit.session, row.token_id, now, unless_after=now - _COARSE)
+
+        async def note() -> None:
+            try:
+                await self._store.write(work)
+            except StorageUnavailableError:
+                _LOG.warning("last use not noted", token_id=row.token_id)
+
+        task = asyncio.create_task(note())
+        self._noting.add(task)
+        task.add_done_callback(self._noting.discard)
+
+    # ---- those that are in use for long
+
+    @contextmanager
+    def watched(self, token_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set soon after the token was revoked."""
+        over = asyncio.Event()
+        self._watched.setdefault(token_id, set()).add(over)
+        try:
+            yield over
+        finally:
+            watchers = self._watched.get(token_id, set())
+            watchers.discard(over)
+            if not watchers:
+                self._watched.pop(token_id, None)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look after the tokens that are watched, until `stop` is set."""
+        while not stop.is_set():
+            with suppress(StorageUnavailableError):  # nothing is to be had by anyone meanwhile
+                await self._look_after_watched()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), FRESH_SECONDS)
+        await asyncio.gather(*self._noting, return_exceptions=True)
+
+    async def _look_after_watched(self) -> None:
+        watched = list(self._watched)
+        if not watched:
+            return
+        valid = await self._store.fetch(partial(tokens.not_revoked, token_ids=watched))
+        for token_id in set(watched) - valid:
+            for over in self._watched.get(token_id, ()):
+                over.set()
+
+
+def _holder(row: TokenRow) -> Holder:
+    return Holder(
+        token_id=row.token_id,
+        actor_id=row.actor_id,
+        grant=Grant(
+            scopes=frozenset(map(Scope, texts_of(row.scopes))),
+            towns=None if row.towns is None else frozenset(texts_of(row.towns)),
+            may_act_for=row.may_act_for,
+        ),
+        secret_hash=row.secret_hash,
+        expires_at=row.expires_at,
+    )
