@@ -1,7 +1,6 @@
 """Who is at the door: looked at before anything else of a request is."""
 
 import asyncio
-import ipaddress
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,6 +12,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from api.addresses import names_loopback, network_of
 from api.buckets import Buckets
 from api.oidc import BadTokenError, IssuerUnavailableError, Oidc
 from api.wire import BadRequestError, for_now
@@ -23,7 +23,6 @@ from models.services.credentials import TokenBook
 from models.store.unit import Clock, StorageUnavailableError
 
 _LONGEST_NAME: Final = 128
-_IPV6_NETWORK: Final = 64  # what one customer is given
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="townclerk"'}
 _LOG: Final = structlog.get_logger("townclerk.auth")
 
@@ -168,15 +167,7 @@ class ThisMachineOnly:
 
 def _names_this_machine(host: str) -> bool:
     name = urlsplit(f"//{host}").hostname if host and not set(host) & set("/@?#") else None
-    return name == "localhost" or is_loopback(name or "")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether it is an address of this machine that no other can reach."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return names_loopback(name or "")
 
 
 def forbidden(error: ForbiddenError) -> BadRequestError:
@@ -212,12 +203,4 @@ def _name(connection: HTTPConnection, header: str) -> str | None:
 
 
 def _network(connection: HTTPConnection) -> str:
-    """What an address is known by: of IPv6 the network, since whoever has one address there has many."""
-    host = connection.client.host if connection.client is not None else ""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
-        return str(ipaddress.ip_network((address, _IPV6_NETWORK), strict=False))
-    return str(address)
+    return network_of("" if connection.client is None else connection.client.host)

@@ -112,7 +112,8 @@ class GraphQLDoor:
         )
 
     async def _answer(self, asked: Asked, asker: Asker) -> tuple[dict[str, Any], int]:
-        context = Context(store=self._store, asker=asker, weight=asked.weight)
+        answer_by = asyncio.get_running_loop().time() + self._bounds.answer_seconds / 2
+        context = Context(store=self._store, asker=asker, weight=asked.weight, answer_by=answer_by)
         try:
             async with asyncio.timeout(self._bounds.answer_seconds):
                 result = await self._schema.execute(

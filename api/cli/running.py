@@ -13,7 +13,7 @@ import uvicorn
 from sqlalchemy import make_url
 from uvicorn.config import STARTUP_FAILURE
 
-from api.auth import is_loopback
+from api.addresses import names_loopback
 from api.cli.base import CouldNotError, cli, migrated, with_store
 from api.demo import seed_demo
 from api.observability import configure_logging
@@ -45,7 +45,7 @@ def serve(host: str, port: int, dev: bool, workers: int) -> None:  # noqa: FBT00
 
     Whoever asks needs a token (`townclerk token create`) or one of the OpenID Connect issuer that the settings name.
     """
-    if dev and host != "localhost" and not is_loopback(host):
+    if dev and not names_loopback(host):
         raise CouldNotError(f"--dev serves loopback addresses only, and {host} is none")
     os.environ["TOWNCLERK_DEV"] = str(dev).lower()
     settings = Settings()

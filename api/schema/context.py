@@ -1,5 +1,6 @@
 """What a resolver has at hand: the store, who asks, and what the request has read so far."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 import strawberry
@@ -17,13 +18,14 @@ class Context:
     """One operation's. `read_anew` is called after each write and before each event, so that later fields see it.
 
     `listener` is there where the transport can carry a subscription. `weight` is that of the
-    request, in bytes.
+    request, in bytes. `answer_by`, by the event loop's clock, is when what can be finished later is to be left.
     """
 
     store: Store
     asker: Asker
     listener: Listener | None = None
     weight: int = 0
+    answer_by: float | None = None
     operation: Operation = field(default_factory=Operation)
     written: bool = field(default=False, init=False)
     loaders: Loaders = field(init=False)
@@ -34,6 +36,10 @@ class Context:
     async def caller(self) -> Caller:
         """On whose account a change is made. Raises `StorageUnavailableError`."""
         return await self.asker.caller(self.store)
+
+    def is_late(self) -> bool:
+        """Whether it is time to answer with what is done so far."""
+        return self.answer_by is not None and asyncio.get_running_loop().time() >= self.answer_by
 
     def wrote(self) -> None:
         """Say that the mutation under way is stored; what is read for its answer sees it."""

@@ -257,7 +257,8 @@ class PolicyMutation:
         """Publish a profile's next version and bring it to every town that follows the profile."""
         context = info.context
         publication = input.publication()
-        outcome = await rollout.publish_profile_version(context.store, await context.caller(), publication)
+        caller = await context.caller()
+        outcome = await rollout.publish_profile_version(context.store, caller, publication, stopping=context.is_late)
         context.wrote()
         made = await profile_version_of(context, publication.draft.owner, outcome.subject, outcome.version)
         return ProfileVersionPayload(version_row=made.row, current_version=outcome.version)

@@ -63,10 +63,17 @@ class ProfilePublication:
         ]
 
 
-async def publish_profile_version(store: Store, caller: Caller, publication: ProfilePublication) -> Outcome:
+def _never() -> bool:
+    return False
+
+
+async def publish_profile_version(
+    store: Store, caller: Caller, publication: ProfilePublication, *, stopping: Callable[[], bool] = _never
+) -> Outcome:
     """Publish a profile's next version and bring it to all towns that follow it.
 
-    A town's own profile moves its town in the same transaction; a central one its towns right after, in batches.
+    A town's own profile moves its town in the same transaction; a central one its towns right after, in batches, until
+    `stopping()` is true: whoever looks next for unfinished rollouts brings it to the others.
     Raises `Refused` with every problem, `VERSION_CONFLICT` or `NO_CHANGE`; `ForbiddenError`.
     """
     draft = publication.draft
@@ -89,7 +96,8 @@ async def publish_profile_version(store: Store, caller: Caller, publication: Pro
     outcome = await store.write(work)
     if draft.town_id is None:
         with suppress(StorageUnavailableError):  # whoever looks next for unfinished rollouts carries on
-            await roll_out(store, draft.name, patience=_PATIENCE_SECONDS, stopping=store.ending.is_set)
+            ending = store.ending.is_set
+            await roll_out(store, draft.name, patience=_PATIENCE_SECONDS, stopping=lambda: ending() or stopping())
     return outcome
 
 
@@ -130,10 +138,6 @@ async def _next_version(unit: WriteUnit, caller: Caller, publication: ProfilePub
     )
     await record(unit, head, caller, change)
     return table
-
-
-def _never() -> bool:
-    return False
 
 
 async def roll_out(store: Store, name: str, *, patience: float = 0.0, stopping: Callable[[], bool] = _never) -> None:

@@ -11,11 +11,22 @@ from typing import Any, Final
 
 import pytest
 
-from models.services.rollout import BATCH, roll_out, roll_out_all, unfinished
+from models.domain.rules import DraftRule
+from models.services.access import COMMAND_LINE, built_in
+from models.services.profiles import ProfileDraft
+from models.services.rollout import (
+    BATCH,
+    ProfilePublication,
+    publish_profile_version,
+    roll_out,
+    roll_out_all,
+    unfinished,
+)
 from models.store.engine import open_database
 from models.store.turns import take_turn
 from models.store.unit import Store, WriteUnit
 from tests.bulk import add_towns
+from tests.chains import with_store
 from tests.client import Api, Json, serving
 from tests.contract.recipes import REASON, profile_input, unique
 from tests.databases import Databases
@@ -363,6 +374,24 @@ def test_rollout__that_is_to_stop__ends_between_two_batches_and_is_finished_late
 
     asyncio.run(run())
     assert due(crowd.api, crowd.profile) == 0
+
+
+def test_publish__that_is_to_be_answered__leaves_the_rest_of_the_rollout_to_others(quiet: Api) -> None:
+    name = unique("late")
+    next_version(quiet, name, 0)
+    town_id = make_town(quiet, rigs=(), profile=name)
+    draft = ProfileDraft(name=name, town_id=None, small_model=HAIKU, rules=(DraftRule(model=KILO),))
+    publication = ProfilePublication(draft=draft, title=None, expected_version=1, reason="It is late.")
+    caller = built_in(COMMAND_LINE, request_id="late")
+
+    async def publish(store: Store) -> None:
+        outcome = await publish_profile_version(store, caller, publication, stopping=lambda: True)
+        assert outcome.version == 2
+        assert (await unfinished(store))[name] == 1
+        await roll_out_all(store)
+
+    with_store(quiet.url, publish)
+    assert Due(quiet, name, town_id).standing() == (2, name, 2)
 
 
 def watching(api: Api) -> AbstractContextManager[Api]:

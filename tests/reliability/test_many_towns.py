@@ -86,8 +86,12 @@ def test_rollout__to_very_many_towns__is_finished_by_another_when_its_process_is
     with ExitStack() as stack:
         # its name, the version, and about half of the batches
         dies = partial(planted.death_after, commits=2 + TOWNS // BATCH // 2)
-        publisher = stack.enter_context(serving_process(database_url, plant=dies, rollout_interval_seconds=NEVER))
-        reader = stack.enter_context(serving_process(database_url, rollout_interval_seconds=NEVER))
+        publisher = stack.enter_context(
+            serving_process(database_url, plant=dies, rollout_interval_seconds=NEVER, request_seconds=NEVER)
+        )
+        reader = stack.enter_context(
+            serving_process(database_url, rollout_interval_seconds=NEVER, request_seconds=NEVER)
+        )
         pool, over = stack.enter_context(ThreadPoolExecutor(READERS + 1)), Event()
         stack.callback(over.set)
         readers = [pool.submit(read, Hall(reader), towns, over, Random(number)) for number in range(READERS)]
@@ -97,7 +101,9 @@ def test_rollout__to_very_many_towns__is_finished_by_another_when_its_process_is
         left = due(reader.api)
         assert 0 < left < TOWNS
         assert (TOWNS - left) % BATCH == 0, "of the batch under way nothing is left"
-        finisher = stack.enter_context(serving_process(database_url, rollout_interval_seconds=NEVER))
+        finisher = stack.enter_context(
+            serving_process(database_url, rollout_interval_seconds=NEVER, request_seconds=NEVER)
+        )
         await_finished(reader.api, left)
         over.set()
         reads = sum(each.result(SECONDS) for each in readers)
