@@ -85,9 +85,9 @@ class Doorkeeper:
 
     def spend(self, asker: Asker) -> None:
         """Count a request of the asker's. Raises `BadRequestError` for one too many."""
-        if self._rate is None or asker.credential_id is None:
+        if self._rate is None or asker.counted_as is None:
             return
-        if seconds := self._rate.take(asker.credential_id):
+        if seconds := self._rate.take(asker.counted_as):
             raise _too_often("This credential asks too often.", seconds)
 
     @contextmanager

@@ -63,7 +63,7 @@ class Streams:
 
         Raises `BadRequestError` where there is no place.
         """
-        whose = asker.credential_id
+        whose = asker.counted_as
         if self._open.total() >= self.max_streams:
             raise for_now(f"This process serves {self.max_streams} streams already, its most.", "STREAM_LIMIT")
         if whose is not None and self._open[whose] >= self.max_per_credential:

@@ -92,11 +92,17 @@ async def _accepted(websocket: WebSocket) -> bool:
 
 async def _greeting(websocket: WebSocket, streams: Streams) -> Received | None:
     """The first message, which has to be `connection_init`; None where the client has gone. Raises `ClosedError`."""
+    hearing = asyncio.create_task(receive(websocket, _LONGEST_GREETING))
+    away = asyncio.create_task(streams.pubsub.going_away.wait())
     try:
-        async with asyncio.timeout(streams.init_seconds):
-            received = await receive(websocket, _LONGEST_GREETING)
-    except TimeoutError as error:
-        raise no_greeting() from error
+        await asyncio.wait({hearing, away}, timeout=streams.init_seconds, return_when=asyncio.FIRST_COMPLETED)
+        if not hearing.done():
+            raise ClosedError(1001, "Going away") if away.done() else no_greeting()
+        received = hearing.result()
+    finally:
+        for task in (hearing, away):
+            task.cancel()
+        await asyncio.gather(hearing, away, return_exceptions=True)
     if received is not None and received.message.get("type") != "connection_init":
         raise ClosedError(4401, "Unauthorized")
     return received

@@ -56,6 +56,11 @@ class Asker:
     expires_at: datetime | None = None
     revocable: bool = False
 
+    @property
+    def counted_as(self) -> str | None:
+        """Under what the asker's requests are counted, where they are bounded: the token, or the person signed in."""
+        return self.credential_id if self.revocable or self.credential_id is None else self.name
+
     async def caller(self, store: Store) -> Caller:
         """The asker with an id, a new one where nobody goes by that name. Raises `StorageUnavailableError`."""
         actor_id = self.actor_id or await actor_named(store, self.name or "")
