@@ -10,7 +10,7 @@ import pytest
 from tests.client import Api, Json, serving
 from tests.contract.hall import MUTATIONS
 from tests.contract.operations import OWN, QUESTIONS, Answer, ask, ask_for, recipe_of
-from tests.contract.recipes import unique
+from tests.contract.recipes import profile_input, unique
 from tests.issuer import AUDIENCE, SCOPES, TOWNS, Issuer, issuer, signer
 from tests.permissions import FORBIDDEN, ROWS
 from tests.towns import make_town
@@ -113,3 +113,12 @@ def test_token__without_scopes__is_forbidden_everything(dev: Api, signing: Api, 
     assert {name: answer.verdict for name, answer in (asked | changed).items()} == dict.fromkeys(
         map(str, ROWS), FORBIDDEN
     )
+
+
+def test_person__who_is_new_and_forbidden_a_central_profile__leaves_no_actor(signing: Api, it: Issuer) -> None:
+    api = signing.holding(it.token(unique("newcomer"), scopes=("editor",)))
+    publish = """mutation ($input: PublishProfileVersionInput!) {
+        publishProfileVersion(input: $input) { currentVersion }
+    }"""
+    assert api.codes(publish, input=profile_input(unique("central"), 0)) == [FORBIDDEN]
+    assert viewer(api)["actor"] is None
