@@ -86,7 +86,7 @@ class Api:
 class NearApi(Api):
     """One in this process. A request crosses threads once, where the client of Starlette has it cross them eight times.
 
-    That is for documents alone; `http` is Starlette's still.
+    That is for documents alone; `http` is Starlette's still. Of a stream of events it takes the first answer, and goes.
     """
 
     def post(self, body: bytes, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
@@ -131,8 +131,10 @@ class NearApi(Api):
         async def send(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
-            answer.extend(message.get("body", b""))
-            if message["type"] == "http.response.body" and not message.get("more_body", False):
+            body = message.get("body", b"")
+            answer.extend(body)
+            ended = message["type"] == "http.response.body" and not message.get("more_body", False)
+            if ended or body.startswith(b"event: next"):
                 answered.set()
 
         try:

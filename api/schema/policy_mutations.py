@@ -12,7 +12,7 @@ from api.schema.resolution import compiled_set
 from api.schema.rules import ConfigWarning, RuleInput
 from api.schema.town import warnings_of
 from models.domain.errors import Refused
-from models.domain.permissions import ADMINISTER, EDIT, PUBLISH_PROFILE
+from models.domain.permissions import ADMINISTER, EDIT, PUBLISH_PROFILE, require
 from models.domain.rules import DraftKey
 from models.domain.vocabulary import Role
 from models.services import catalogue, publishing, rollout
@@ -257,6 +257,7 @@ class PolicyMutation:
         """Publish a profile's next version and bring it to every town that follows the profile."""
         context = info.context
         publication = input.publication()
+        require(context.asker.grant, publication.need)  # before there is an actor for who asks
         caller = await context.caller()
         outcome = await rollout.publish_profile_version(context.store, caller, publication, stopping=context.is_late)
         context.wrote()

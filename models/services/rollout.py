@@ -16,7 +16,7 @@ from models.domain import checks
 from models.domain.audit import CENTRAL_CHAIN, AuditAction, Change, TargetType
 from models.domain.errors import NoChange, Problem, Refused, UnknownProfile, VersionConflict, refuse_if_any
 from models.domain.overrides import Choice, next_set
-from models.domain.permissions import ADMINISTER, EDIT, require
+from models.domain.permissions import ADMINISTER, EDIT, Need, require
 from models.domain.profiles import ProfileTable
 from models.domain.tokens import EVERYTHING
 from models.domain.vocabulary import Actor, OverrideSetCause
@@ -53,6 +53,11 @@ class ProfilePublication:
     reason: str
     idempotency_key: str | None = None
 
+    @property
+    def need(self) -> Need:
+        """What it takes to publish it."""
+        return ADMINISTER if self.draft.town_id is None else EDIT
+
     def problems(self) -> list[Problem]:
         return [
             *self.draft.name_problems(),
@@ -77,7 +82,7 @@ async def publish_profile_version(
     Raises `Refused` with every problem, `VERSION_CONFLICT` or `NO_CHANGE`; `ForbiddenError`.
     """
     draft = publication.draft
-    require(caller.grant, ADMINISTER if draft.town_id is None else EDIT)
+    require(caller.grant, publication.need)
     refuse_if_any(publication.problems())
     body = asdict(publication)
     key = publication.idempotency_key

@@ -2,14 +2,33 @@
 
 import asyncio
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 
 from models.store.engine import Database, open_database
-from tests.client import serving
+from tests.client import Api, serving
 from tests.contract.true_history import tell
 from tests.databases import Databases
-from tests.tampering import Owner, owning, owning_again
+from tests.tampering import Owner, faults, owning, owning_again
+
+_NEVER: Final = 3600.0  # seconds between two looks for unfinished rollouts: none within a test
+
+
+@pytest.fixture(scope="module")
+def dev(backend: str, databases: Databases) -> Iterator[Api]:
+    """A Townclerk for a whole module that asks nobody who they are. Its tests may change what is central."""
+    url = databases.fresh(backend)
+    with serving(url, rollout_interval_seconds=_NEVER) as running:
+        yield running
+    assert faults(url) == {}
+
+
+@pytest.fixture(scope="module")
+def shut(dev: Api) -> Iterator[Api]:
+    """Another one over the same database, which asks for a credential."""
+    with serving(dev.url, dev=False, rollout_interval_seconds=_NEVER) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -60,13 +60,17 @@ class Recipe:
         return f"{self.mutation}-{self.case}"
 
 
-def send(api: Api, mutation: str, call: Call, reply: str = "__typename", headers: dict[str, str] | None = None) -> Json:
-    """The payload of a mutation that may be refused; a GraphQL error fails the test."""
+def document(mutation: str, call: Call, reply: str = "__typename") -> str:
+    """The document that a call is sent by, with its arguments as variables."""
     kinds = {"models": "[ModelInput!]!", "input": f"{mutation[0].upper()}{mutation[1:]}Input!"}
     declared = ", ".join(f"${name}: {kinds[name]}" for name in call.arguments)
     given = ", ".join(f"{name}: ${name}" for name in call.arguments)
-    query = f"mutation ({declared}) {{ it: {mutation}({given}) {{ {reply} userErrors {{ code path }} }} }}"
-    payload: Json = api.data(query, headers=headers, **call.arguments)["it"]
+    return f"mutation ({declared}) {{ it: {mutation}({given}) {{ {reply} userErrors {{ code path }} }} }}"
+
+
+def send(api: Api, mutation: str, call: Call, reply: str = "__typename", headers: dict[str, str] | None = None) -> Json:
+    """The payload of a mutation that may be refused; a GraphQL error fails the test."""
+    payload: Json = api.data(document(mutation, call, reply), headers=headers, **call.arguments)["it"]
     return payload
 
 

@@ -16,9 +16,10 @@ from models.domain.audit import TARGET_TYPES, AuditAction, Change, instant_text
 from tests.bulk import TICK, Told, add_entries, add_history, add_towns, analyze
 from tests.client import Api, Json, serving
 from tests.contract.recipes import RECIPES, send
-from tests.contract.test_statements import Statement, Watched, plan, watched
+from tests.contract.test_statements import Watched, plan, watched
 from tests.databases import Databases
 from tests.sizes import sized
+from tests.statements import Statement
 
 TOWN: Final = "eventful"
 ENTRIES: Final = sized("entries", quick=6_000, ci=20_000)

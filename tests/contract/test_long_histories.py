@@ -13,9 +13,10 @@ from sqlalchemy import make_url
 from models.domain.audit import instant_text
 from tests.bulk import add_beads, add_override_sets, add_revisions, add_towns, analyze
 from tests.client import Json
-from tests.contract.test_statements import SCAN, Statement, plan, watched
+from tests.contract.test_statements import SCAN, plan, watched
 from tests.databases import Databases
 from tests.sizes import sized
+from tests.statements import Statement
 
 SHORT, LONG = (
     10,

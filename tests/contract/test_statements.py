@@ -1,24 +1,22 @@
 """How many SQL statements a request takes, and that those of the hot read find their rows by an index."""
 
 import asyncio
-import itertools
 import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final
 
 import asyncpg
 import pytest
-import structlog
-from sqlalchemy import Engine, event, make_url
+from sqlalchemy import make_url
 
 from tests.bulk import add_beads, add_override_sets, add_towns, analyze
 from tests.client import Api, serving
 from tests.databases import Databases
+from tests.statements import Statement, Watch, watching
 
-NUMBERS: Final = itertools.count(1)
 SMALL, BIG = "small", "big"  # two towns
 ONE_BEAD: Final = "query ($id: ID!) { resolution(beadId: $id) { model considered { key } } }"
 BEADS: Final = """
@@ -52,45 +50,25 @@ BATCH: Final = "query ($ids: [ID!]!) { resolutions(beadIds: $ids) { resolution {
 HISTORY: Final = "query ($id: ID!, $asOf: AsOf) { resolution(beadId: $id, asOf: $asOf) { model } }"
 
 
-class Statement(NamedTuple):
-    text: str
-    parameters: tuple[Any, ...]
-
-
 @dataclass
 class Watched:
     """A Townclerk, and the statements that each request sends to the database."""
 
     api: Api
-    _sent: dict[str, list[Statement]] = field(default_factory=dict)
+    watch: Watch
 
     def statements(self, query: str, **variables: Any) -> list[Statement]:
-        """Those of one request: transactions begin and end of themselves, and whatever else runs is not counted."""
-        request_id = f"counted-{next(NUMBERS)}"
-        self._sent[request_id] = []
-        self.api.data(query, headers={"X-Request-Id": request_id}, **variables)
-        return [statement for statement in self._sent[request_id] if statement.text != "BEGIN"]
-
-    def note(self, statement: Statement) -> None:
-        request_id = structlog.contextvars.get_contextvars().get("request_id")
-        if request_id in self._sent:
-            self._sent[request_id].append(statement)
+        """Those of one request; whatever else runs is not counted."""
+        headers, sent = self.watch.request()
+        self.api.data(query, headers=dict(headers), **variables)
+        return sent
 
 
 @contextmanager
 def watched(url: str) -> Iterator[Watched]:
     """A Townclerk that has read nothing yet."""
-    with serving(url) as api:
-        watching = Watched(api)
-
-        def note(_connection: object, _cursor: object, text: str, parameters: Any, *_: object) -> None:
-            watching.note(Statement(text, tuple(parameters)))
-
-        event.listen(Engine, "before_cursor_execute", note)
-        try:
-            yield watching
-        finally:
-            event.remove(Engine, "before_cursor_execute", note)
+    with serving(url) as api, watching() as watch:
+        yield Watched(api, watch)
 
 
 @pytest.fixture(scope="module")
