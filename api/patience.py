@@ -2,11 +2,15 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
-from typing import Final, cast
+from typing import Any, Final, cast
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidMessage
+from websockets.frames import Frame
 
 from api.wire import JSON, BadRequestError, encode
 
@@ -14,6 +18,10 @@ _MOST_MILLISECONDS: Final = 120_000  # above all that the application waits by i
 _MOST_HEAD: Final = 65_536  # bytes in a row that are no body: of a head, of trailers, of a chunk's extension
 _HEAD_SECONDS: Final = 20.0  # for a head, and for the rest of a body that was answered before it was read
 _UNREADABLE: Final = "The request is no HTTP that can be read."
+
+_LOG: Final = logging.getLogger("townclerk.connections")
+_LOG.setLevel(logging.WARNING)
+_LOG.addFilter(lambda record: not str(record.msg).startswith("Invalid UTF-8"))  # logged as if it were a fault of ours
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -102,9 +110,52 @@ class PatientSocket(WebSocketsSansIOProtocol):
     The application hears of that itself, and the server waits for it as long as it waits for requests.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Addresses would be logged with their queries and, where all is, what is said: credentials stand in both.
+        self.logger = self.conn.logger = _LOG
+        self.conn.debug = False
+        self._continued = bytearray()
+
     def shutdown(self) -> None:
         if not self.handshake_complete or self.close_sent:
             super().shutdown()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self._refuse_handshake(self.conn.handshake_exc)
+
+    def handle_ping(self) -> None:
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()  # pongs for a peer that does not read are not kept for it
+
+    def handle_cont(self, event: Frame) -> None:
+        self._continued += event.data  # fragments can be tiny, and a list of them large
+        if event.fin:
+            self.frames.append(bytes(self._continued))
+            self._continued.clear()
+            self.send_receive_event_to_app()
+
+    def handle_parser_exception(self) -> None:
+        if self.conn.close_sent is None:  # no WebSocket yet, and so nothing to close but the connection
+            self.disconnected = True
+            self.transport.close()
+        else:
+            super().handle_parser_exception()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if self.close_sent:
+            self.handshake_complete = True  # or it would be logged as an error that a handshake was denied
+
+    def _refuse_handshake(self, why: Exception) -> None:
+        """Tell a peer whose handshake can't be read, for which the server would wait for ever."""
+        error = BadRequestError(_UNREADABLE) if isinstance(why, InvalidMessage) else _too_much_head()
+        self.transport.write(_refusal(error, self.default_headers))
+        self.transport.close()
 
 
 def _too_much_head() -> BadRequestError:

@@ -26,7 +26,8 @@ HANDSHAKE: Final = (
     "Sec-WebSocket-Version: 13",
     "Sec-WebSocket-Protocol: graphql-transport-ws",
 )
-CONTINUATION, TEXT, BINARY, CLOSE, PING, LAST = 0x0, 0x1, 0x2, 0x8, 0x9, 0x80
+CONTINUATION, TEXT, BINARY, CLOSE, PING = 0x0, 0x1, 0x2, 0x8, 0x9
+COMPRESSED, LAST = 0x40, 0x80  # bits beside them
 
 
 @dataclass(frozen=True, kw_only=True)

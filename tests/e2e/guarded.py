@@ -9,6 +9,7 @@ from typing import Any
 from models.domain.tokens import Scope
 from tests.client import Api, Json
 from tests.e2e.process import Server, serving_process
+from tests.raw import JSON_BODY, request
 from tests.tokens import make_token
 
 
@@ -22,7 +23,7 @@ def guarded(url: str, **settings: Any) -> Iterator[Server]:
     with serving_process(url, dev=False, **{"shutdown_seconds": 1, **settings}) as server:
         yield replace(server, api=server.api.holding(token))
         assert server.stop() == 0
-        assert failures(server.log) == []
+        assert (found := failures(server.log)) == [], found
 
 
 def failures(log: Iterable[str]) -> list[Json]:
@@ -38,5 +39,6 @@ def failures(log: Iterable[str]) -> list[Json]:
 
 
 def serves(api: Api) -> bool:
-    """Whether an honest request, which takes a look into the database, is answered."""
-    return bool(api.data("{ profiles { name } }"))
+    """Whether an honest request, which takes a look into the database, is answered on a connection of its own."""
+    answer = request(api, JSON_BODY, body=b'{"query": "{ profiles { name } }"}')
+    return (answer.status, answer.codes) == (200, [])
