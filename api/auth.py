@@ -106,7 +106,7 @@ class Doorkeeper:
     async def _holder(self, credential: str, request_id: str, person: str | None, *, known_only: bool) -> Asker | None:
         token = read_token(credential)
         if token is not None:
-            holder = self._book.remembered(token) if known_only else await self._book.holder(token)
+            holder = None if known_only and not self._book.has_known(token) else await self._book.holder(token)
             if holder is None:
                 return None
             return Asker(

@@ -46,7 +46,8 @@ class GraphQLSocket:
                 if await _accepted(websocket):
                     await Conversation(websocket, self._streams, asker, over).run()
         except BadRequestError as error:
-            await websocket.send_denial_response(error.response())
+            with suppress(OSError, WebSocketDisconnect):  # the client may have gone
+                await websocket.send_denial_response(error.response())
 
     async def _hear_stranger(self, websocket: WebSocket) -> None:
         """Let someone who has not said who it is open the connection, to say so first of all and soon."""
@@ -81,13 +82,15 @@ class GraphQLSocket:
 
 
 async def _accepted(websocket: WebSocket) -> bool:
-    """Accept a connection that speaks our protocol; close one that does not."""
-    if PROTOCOL in websocket.scope["subprotocols"]:
-        await websocket.accept(subprotocol=PROTOCOL)
-        return True
-    await websocket.accept()
-    await websocket.close(4406, f"Subprotocol not acceptable: use {PROTOCOL}")
-    return False
+    """Accept a connection that speaks our protocol and is still there; close one that does not."""
+    speaks = PROTOCOL in websocket.scope["subprotocols"]
+    try:
+        await websocket.accept(subprotocol=PROTOCOL if speaks else None)
+        if not speaks:
+            await websocket.close(4406, f"Subprotocol not acceptable: use {PROTOCOL}")
+    except (OSError, WebSocketDisconnect):
+        return False
+    return speaks
 
 
 async def _greeting(websocket: WebSocket, streams: Streams) -> Received | None:

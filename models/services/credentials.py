@@ -58,6 +58,11 @@ class TokenBook:
         """
         return self.remembered(token) or self._if_good(await self._looked_up(token.token_id), token)
 
+    def has_known(self, token: Token) -> bool:
+        """Whether it was worth something when it was last looked up, however long ago that was."""
+        found = self._remembered.get(token.token_id)
+        return found is not None and token.has(found[0].secret_hash)
+
     def remembered(self, token: Token) -> Holder | None:
         """`holder` as far as it can be told without asking the database."""
         found = self._remembered.get(token.token_id)

@@ -101,6 +101,19 @@ class Server:
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text(encoding="ascii")
         return [int(pid) for pid in children.split() if b"spawn_main" in _command(pid)]
 
+    @contextmanager
+    def growing_less_than(self, size: int) -> Iterator[None]:
+        """At no moment while it is done has the process so many bytes more of memory than before."""
+        process = Path(f"/proc/{self._process.pid}")
+
+        def peak() -> int:
+            return 1024 * int(process.joinpath("status").read_text(encoding="ascii").partition("VmHWM:")[2].split()[0])
+
+        process.joinpath("clear_refs").write_text("5", encoding="ascii")  # the peak is what there is now (proc(5))
+        before = peak()
+        yield
+        assert peak() - before < size
+
     def kill(self) -> None:
         """End it on the spot (SIGKILL)."""
         self._process.kill()
