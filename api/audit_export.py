@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.auth import Doorkeeper, forbidden
 from api.door import Turnstile
+from api.observability import CutOffError
 from api.schema.scalars import parse_instant
 from api.streams import EXPIRED
 from api.wire import BadRequestError, encode
@@ -147,7 +148,7 @@ async def _while_wanted(request: Request, over: asyncio.Event, chunks: AsyncIter
         if await request.is_disconnected():
             return
         if over.is_set():
-            raise ConnectionAbortedError(EXPIRED)
+            raise CutOffError(EXPIRED)
 
 
 async def _jsonl(store: Store, wanted: Wanted, span: Span) -> AsyncIterator[bytes]:

@@ -21,6 +21,10 @@ _SWITCHING_PROTOCOLS: Final = 101
 _LOG: Final = structlog.get_logger("townclerk.http")
 
 
+class CutOffError(Exception):
+    """An answer is not finished, on purpose: the connection is cut, so that nobody takes what came for all there is."""
+
+
 def configure_logging(level: str) -> None:
     """Send what Townclerk and its libraries log to standard error as JSON."""
     shared: list[structlog.typing.Processor] = [
@@ -96,6 +100,8 @@ class RequestLog:
 
         try:
             await self.app(scope, receive, send_with_id)
+        except CutOffError as cut:
+            _LOG.info("answer cut off", why=str(cut))
         except Exception:  # noqa: BLE001  # Starlette has answered it already and hands it on to be logged
             _LOG.exception("internal error", method=method, path=scope["path"])
         finally:
