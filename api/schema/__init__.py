@@ -7,7 +7,7 @@ from typing import Final
 
 import strawberry
 from graphql import GraphQLError
-from strawberry.extensions import MaxTokensLimiter, ParserCache, SchemaExtension, ValidationCache
+from strawberry.extensions import MaxTokensLimiter, ParserCache, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
@@ -27,6 +27,7 @@ from api.schema.town import Town
 from api.schema.town_mutations import TownMutation
 from api.schema.town_queries import TownQuery
 from api.schema.viewer import ViewerQuery
+from api.schema.validation import Validation, judge_one_of
 from api.schema.watching import watching
 
 _MAX_CACHED_DOCUMENTS: Final = 512
@@ -59,7 +60,7 @@ def build_schema(observers: Sequence[Observer] = (), limits: QueryLimits | None 
         watching(observers),
         DocumentProblems,
         *_limited(limits),
-        lambda: ValidationCache(maxsize=_MAX_CACHED_DOCUMENTS),
+        Validation,
     )
     return schema
 
@@ -67,13 +68,15 @@ def build_schema(observers: Sequence[Observer] = (), limits: QueryLimits | None 
 @cache
 def _contract() -> TownclerkSchema:
     """The types, which take a while to make, once a process; and with them what the validation of documents knows."""
-    return TownclerkSchema(
+    schema = TownclerkSchema(
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
         types=[Town, Rig, Bead, Profile, ProfileVersion, OverrideSet, AuditEntry],
         config=StrawberryConfig(scalar_map=SCALARS),
     )
+    judge_one_of(schema._schema)  # noqa: SLF001  # it has no other way to its types
+    return schema
 
 
 def _limited(limits: QueryLimits | None) -> list[Callable[[], SchemaExtension]]:

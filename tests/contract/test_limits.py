@@ -7,8 +7,8 @@ from typing import Any, Final
 import pytest
 from graphql import get_introspection_query
 from strawberry.extensions.parser_cache import _get_parse_cache
-from strawberry.extensions.validation_cache import _get_validate_cache
 
+from api.schema.validation import validated
 from tests.client import Api, Json, serving
 from tests.contract.inputs import quiet
 from tests.contract.recipes import unique
@@ -120,12 +120,12 @@ def test_document__over_a_limit_over_a_socket__is_refused_for_it(shared_api: Api
 
 
 def test_document__under_the_limits_and_asked_again__is_neither_parsed_nor_validated_again(shared_api: Api) -> None:
-    caches = (_get_parse_cache(512), _get_validate_cache(512))
+    caches: tuple[Any, Any] = (_get_parse_cache(512), validated)
     query = f"query {unique('Again').replace('-', '_')} {LABELS}"
     for misses, hits in ((1, 0), (0, 1), (0, 1)):
-        before = [cache.cache_info() for cache in caches]  # type: ignore[attr-defined]
+        before = [cache.cache_info() for cache in caches]
         assert "errors" not in shared_api.execute(query)
-        after = [cache.cache_info() for cache in caches]  # type: ignore[attr-defined]
+        after = [cache.cache_info() for cache in caches]
         told = [(now.misses - then.misses, now.hits - then.hits) for then, now in zip(before, after, strict=True)]
         assert told == [(misses, hits)] * 2
 
