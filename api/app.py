@@ -37,7 +37,6 @@ from api.tracing import start_tracing
 from api.websocket import GraphQLSocket
 from api.wire import BadRequestError, encode
 from models.domain.permissions import MEASURE, ForbiddenError, Need, require
-from models.services.credentials import TokenBook
 from models.services.rollout import roll_out_all
 from models.store.migrations import is_current
 from models.store.unit import Clock, NewId, StorageUnavailableError, Store, random_id, system_clock
@@ -55,7 +54,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock,
     observers = [metrics.operation, log_operation, *([] if traces is None else [traces.operation])]
     schema = build_schema(observers, wiring.query_limits(settings))
     pubsub = PubSub(store, poll_seconds=settings.feed_poll_seconds)
-    book = TokenBook(store, size=settings.token_cache_size)
+    book = wiring.open_token_book(settings, store)
     doorkeeper, turnstile = wiring.doorkeeper(settings, store, book), Turnstile(settings.max_requests)
     streams = wiring.streams(settings, schema, store, pubsub, doorkeeper)
     streamed = partial(EventStream, streams)
@@ -81,7 +80,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock,
             with contextlib.suppress(TimeoutError):  # a database that says nothing must not keep the process
                 await asyncio.wait_for(beside, _END_SECONDS)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(store.dispose(), _END_SECONDS)
+                await asyncio.wait_for(asyncio.gather(store.dispose(), book.close()), _END_SECONDS)
             if traces is not None:
                 await asyncio.to_thread(traces.close)
 
@@ -89,7 +88,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock,
         routes=[
             Route("/graphql", door.handle, methods=["POST"]),
             WebSocketRoute("/graphql", GraphQLSocket(streams, origins=settings.cors_origins).handle),
-            Route("/audit/export", audit_export(store, doorkeeper, turnstile)),
+            Route("/audit/export", audit_export(store, streams)),
             Route("/healthz", _healthz),
             Route("/readyz", _readyz(store)),
             Route("/metrics", _for_those_who(MEASURE, doorkeeper, metrics.show)),
@@ -98,6 +97,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock,
         middleware=_at_the_gate(settings),
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # to wherever the header Host says
     served = metrics.http(app)
     return RequestLog(served if traces is None else traces.http(served))
 
@@ -167,10 +167,15 @@ async def _healthz(_request: Request) -> Response:
 
 
 def _readyz(store: Store) -> Callable[[Request], Awaitable[Response]]:
+    asking: asyncio.Task[bool] | None = None
+
     async def readyz(_request: Request) -> Response:
+        nonlocal asking
+        if asking is None or asking.done():  # strangers ask too, and take no more than one connection
+            asking = asyncio.create_task(is_current(store.database))
         try:
             async with asyncio.timeout(_READY_SECONDS):
-                ready, why = await is_current(store.database), "not migrated: run townclerk migrate"
+                ready, why = await asyncio.shield(asking), "not migrated: run townclerk migrate"
         except (SQLAlchemyError, OSError):
             ready, why = False, "database unreachable"
         if ready:

@@ -7,19 +7,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Final, Self
 
 import structlog
 from graphql import GraphQLError
 from starlette.requests import Request
 from starlette.responses import ContentStream, Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from api.auth import Doorkeeper, forbidden
-from api.door import Turnstile
+from api.auth import forbidden
 from api.observability import CutOffError
 from api.schema.scalars import parse_instant
-from api.streams import EXPIRED
+from api.streams import EXPIRED, Streams
 from api.wire import BadRequestError, encode
 from models.domain import export, export_csv
 from models.domain.audit import CENTRAL_CHAIN
@@ -92,16 +92,14 @@ async def open_export(store: Store, grant: Grant, wanted: Wanted) -> AsyncIterat
     return _jsonl(store, wanted, span) if wanted.format is Format.JSONL else _csv(store, span)
 
 
-def audit_export(
-    store: Store, doorkeeper: Doorkeeper, turnstile: Turnstile
-) -> Callable[[Request], Awaitable[Response]]:
+def audit_export(store: Store, streams: Streams) -> Callable[[Request], Awaitable[Response]]:
     """The endpoint. What is wrong shows before the first byte; a failure after that cuts the connection."""
 
     async def handle(request: Request) -> Response:
         with ExitStack() as until_answered:
             try:
-                asker = await doorkeeper.admit(request)
-                until_answered.enter_context(turnstile.passed())
+                asker = await streams.doorkeeper.admit(request)
+                over = until_answered.enter_context(streams.admitted(asker))
                 wanted = _read_query(request.query_params.multi_items())
                 chunks = await open_export(store, asker.grant, wanted)
             except BadRequestError as error:
@@ -115,40 +113,60 @@ def audit_export(
                 _LOG.warning("storage unavailable", exc_info=error)
                 message = "The database can't be reached. Try again later."
                 return _refusal(503, [{"message": message, "extensions": {"code": "STORAGE_UNAVAILABLE"}}])
-            over = until_answered.enter_context(doorkeeper.until_over(asker))
             headers = {
                 "Content-Disposition": f'attachment; filename="{wanted.file_name}"',
                 "Cache-Control": "no-store",
             }
-            content = () if request.method == "HEAD" else _while_wanted(request, over, chunks)
-            answered = until_answered.pop_all()
-            return _Download(answered, content, headers, wanted.format.media_type)
+            content = () if request.method == "HEAD" else _while_wanted(request, chunks)
+            delivery = _Delivery(until_answered.pop_all(), over, streams.send_seconds)
+            return _Download(delivery, content, headers, wanted.format.media_type)
 
     return handle
 
 
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """How patiently a download is handed out, and until when: `over` is set once nobody may have it any more."""
+
+    answered: ExitStack
+    over: asyncio.Event
+    seconds: float
+
+    async def send(self, send: Send, message: Message) -> None:
+        """Send `message`. Raises `CutOffError` where the client does not take it, or may not have it any more."""
+        sending, over = asyncio.ensure_future(send(message)), asyncio.create_task(self.over.wait())
+        try:
+            await asyncio.wait({sending, over}, timeout=self.seconds, return_when=asyncio.FIRST_COMPLETED)
+            if over.done():
+                raise CutOffError(EXPIRED)
+            if not sending.done():
+                raise CutOffError("The client did not read")
+            sending.result()
+        finally:
+            sending.cancel()
+            over.cancel()
+
+
 class _Download(StreamingResponse):
-    """Ends after the page under way once whoever asked has gone, or may not have it any more; then leaves `answered`.
+    """Ends after the page under way once whoever asked has gone.
 
     Starlette's own is cancelled at once, which tears a connection to the database off in the middle of a statement.
     """
 
-    def __init__(self, answered: ExitStack, content: ContentStream, headers: dict[str, str], media_type: str) -> None:
+    def __init__(self, delivery: _Delivery, content: ContentStream, headers: dict[str, str], media_type: str) -> None:
         super().__init__(content, headers=headers, media_type=media_type)
-        self._answered = answered
+        self._delivery = delivery
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        with self._answered:
-            await self.stream_response(send)
+        with self._delivery.answered:
+            await self.stream_response(partial(self._delivery.send, send))
 
 
-async def _while_wanted(request: Request, over: asyncio.Event, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _while_wanted(request: Request, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     async for chunk in chunks:
         yield chunk
         if await request.is_disconnected():
             return
-        if over.is_set():
-            raise CutOffError(EXPIRED)
 
 
 async def _jsonl(store: Store, wanted: Wanted, span: Span) -> AsyncIterator[bytes]:

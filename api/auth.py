@@ -23,6 +23,7 @@ from models.services.credentials import TokenBook
 from models.store.unit import Clock, StorageUnavailableError
 
 _LONGEST_NAME: Final = 128
+_AT_ONCE: Final = 8  # sign-ins that a process looks up
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="townclerk"'}
 _LOG: Final = structlog.get_logger("townclerk.auth")
 
@@ -42,6 +43,7 @@ class Doorkeeper:
         self._dev = dev
         self._failures = failures
         self._rate = rate
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
 
     async def admit(self, connection: HTTPConnection) -> Asker:
         """Who sends a request. Raises `BadRequestError`, whose status and code say why nobody was let in."""
@@ -68,10 +70,11 @@ class Doorkeeper:
         if scheme.lower() != "bearer":
             raise _unauthenticated("Send Authorization: Bearer TOKEN; there is no other scheme.")
         address = _network(connection)
-        slowed = self._failures.wait(address) > 0
         request_id: str = connection.state.request_id
         try:
-            asker = await self._holder(credential.strip(), request_id, person, known_only=slowed)
+            async with self._at_once:  # so that those who wait are told by what came of those before them
+                slowed = self._failures.wait(address) > 0
+                asker = await self._holder(credential.strip(), request_id, person, known_only=slowed)
         except StorageUnavailableError as error:
             _LOG.warning("storage unavailable", exc_info=error)
             message = "The database can't be reached to see what the token is worth. Try again later."
@@ -154,15 +157,21 @@ class ThisMachineOnly:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or _names_this_machine(HTTPConnection(scope).headers.get("host", "")):
+        if scope["type"] == "lifespan" or _is_from_here(HTTPConnection(scope)):
             await self.app(scope, receive, send)
             return
-        message = "In dev mode the header Host has to name this machine: localhost, 127.0.0.1 or [::1]."
+        message = "Dev mode is for this machine alone: ask from it, for localhost, 127.0.0.1 or [::1]."
         refusal = BadRequestError(message, status=403, code="FORBIDDEN").response()
         if scope["type"] == "websocket":
             await WebSocket(scope, receive, send).send_denial_response(refusal)
         else:
             await refusal(scope, receive, send)
+
+
+def _is_from_here(connection: HTTPConnection) -> bool:
+    """Whether someone on this machine asks for it by its own name."""
+    client = "" if connection.client is None else connection.client.host
+    return names_loopback(client) and _names_this_machine(connection.headers.get("host", ""))
 
 
 def _names_this_machine(host: str) -> bool:
@@ -197,6 +206,8 @@ def _name(connection: HTTPConnection, header: str) -> str | None:
     if not given:
         return None
     name = given[0].strip()
+    if header == "x-on-behalf-of" and name in BUILT_IN.values():
+        raise BadRequestError(f"{header.title()} must be the name of a person; this one is Townclerk's own.")
     if len(given) > 1 or not (0 < len(name) <= _LONGEST_NAME and name.isprintable() and name.isascii()):
         raise BadRequestError(f"{header.title()} must be given once: 1 to {_LONGEST_NAME} printable ASCII characters.")
     return name

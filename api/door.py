@@ -1,6 +1,7 @@
 """`POST /graphql`: who asks, then what; answered at once, or as a stream of events where that is asked for."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from api.wire import (
     NO_OPERATION,
     Asked,
     BadRequestError,
-    accepts_events,
+    accepts,
     answer_of,
     encode,
     for_now,
@@ -43,23 +44,28 @@ Streamed = Callable[[Asked, Asker], Response]
 
 
 class Turnstile:
-    """Lets so many requests in at once, and sends the others away before they cost anything."""
+    """Lets so many requests in at once, half of them of one credential, and sends the others away for nothing."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._inside = 0
+        self._most_of_one = max(1, most // 2)
+        self._inside: Counter[str | None] = Counter()
 
     @contextmanager
-    def passed(self) -> Iterator[None]:
+    def passed(self, asker: Asker) -> Iterator[None]:
         """Be one of those inside. Raises `BadRequestError` where there is no room."""
-        if self._inside >= self._most:
-            message = f"This process is at {self._most} requests already, its most; try again in a moment."
-            raise for_now(message, "BUSY")
-        self._inside += 1
+        whose = asker.counted_as
+        if self._inside.total() >= self._most:
+            raise for_now(f"This process is at {self._most} requests already, its most.", "BUSY")
+        if whose is not None and self._inside[whose] >= self._most_of_one:
+            raise for_now(f"This credential has {self._most_of_one} requests under way, its most.", "BUSY")
+        self._inside[whose] += 1
         try:
             yield
         finally:
-            self._inside -= 1
+            self._inside[whose] -= 1
+            if not self._inside[whose]:
+                del self._inside[whose]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +99,14 @@ class GraphQLDoor:
 
     async def handle(self, request: Request) -> Response:
         """Answer one request; whatever it asks for, with an answer that says what came of it."""
-        media_type = _GRAPHQL_JSON if _GRAPHQL_JSON in request.headers.get("accept", "") else JSON
+        accept = request.headers.get("accept", "")
+        media_type = _GRAPHQL_JSON if accepts(accept, _GRAPHQL_JSON) else JSON
         try:
             asker = await self._doorkeeper.admit(request)
-            with self._turnstile.passed():
+            with self._turnstile.passed(asker):
                 body = await self._body(request, asker)
                 asked = read_operation(request.headers.get("content-type", ""), body)
-                if accepts_events(request.headers.get("accept", "")):
+                if accepts(accept, EVENT_STREAM):
                     return self._streamed(asked, asker)
                 answer, status = await self._answer(asked, asker)
         except BadRequestError as error:
@@ -141,7 +148,7 @@ class GraphQLDoor:
         if context.operation.kind == "mutation":
             message = (
                 f"The change took longer than {seconds:g} seconds, and nobody waited to hear whether it was made. Send "
-                "the request again with the same idempotency key: it takes effect once."
+                "the request again with the same idempotency key: it takes effect once. Without a key, read first."
             )
         return for_now(message, "DEADLINE")
 

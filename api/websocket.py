@@ -4,13 +4,15 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 """
 
 import asyncio
-from collections.abc import Collection
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Final
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from strawberry.http.websocket_origin import is_same_origin
 
+from api.addresses import network_of
 from api.conversation import ClosedError, Conversation, Json, Received, closing, no_greeting, receive
 from api.streams import Streams
 from api.wire import BadRequestError, for_now
@@ -18,6 +20,7 @@ from api.wire import BadRequestError, for_now
 PROTOCOL: Final = "graphql-transport-ws"
 _LONGEST_GREETING: Final = 20_000  # bytes
 _MOST_STRANGERS: Final = 32
+_MOST_NEIGHBOURS: Final = 16  # of them in one network
 _CLOSE_CODES: Final = {"UNAUTHENTICATED": 4401, "FORBIDDEN": 4403, "RATE_LIMIT": 4429}
 
 
@@ -31,7 +34,7 @@ class GraphQLSocket:
     def __init__(self, streams: Streams, *, origins: Collection[str]) -> None:
         self._streams = streams
         self._origins = origins
-        self._strangers = 0
+        self._strangers: Counter[str] = Counter()  # by network
 
     async def handle(self, websocket: WebSocket) -> None:
         """Have a conversation; what speaks against it before it begins is told as HTTP."""
@@ -51,27 +54,37 @@ class GraphQLSocket:
 
     async def _hear_stranger(self, websocket: WebSocket) -> None:
         """Let someone who has not said who it is open the connection, to say so first of all and soon."""
-        if self._strangers >= _MOST_STRANGERS:
-            raise for_now(f"{_MOST_STRANGERS} connections have not said who they are yet.", "STREAM_LIMIT")
-        self._strangers += 1
-        try:
-            if not await _accepted(websocket):
-                return
-            greeting = await _greeting(websocket, self._streams)
-        except ClosedError as ended:
-            await _close_soon(websocket, ended, self._streams.send_seconds)
-            return
-        finally:
-            self._strangers -= 1
-        if greeting is None:
-            return
-        try:
-            asker = await self._streams.doorkeeper.sign_in(websocket, _authorization(greeting.message))
-            with self._streams.admitted(asker) as over:
+        with ExitStack() as stack:
+            try:
+                with self._place_for_stranger(websocket):
+                    greeting = await _greeting(websocket, self._streams) if await _accepted(websocket) else None
+                    if greeting is None:
+                        return
+                    asker = await self._streams.doorkeeper.sign_in(websocket, _authorization(greeting.message))
+                over = stack.enter_context(self._streams.admitted(asker))
+            except ClosedError as ended:
+                await _close_soon(websocket, ended, self._streams.send_seconds)
+            except BadRequestError as error:
+                if websocket.application_state is WebSocketState.CONNECTING:
+                    raise  # nothing was accepted yet
+                closed = ClosedError(_CLOSE_CODES.get(error.code, 4500), str(error))
+                await _close_soon(websocket, closed, self._streams.send_seconds)
+            else:
                 await Conversation(websocket, self._streams, asker, over).run(greeting)
-        except BadRequestError as error:
-            closed = ClosedError(_CLOSE_CODES.get(error.code, 4500), str(error))
-            await _close_soon(websocket, closed, self._streams.send_seconds)
+
+    @contextmanager
+    def _place_for_stranger(self, websocket: WebSocket) -> Iterator[None]:
+        """Take one of the places for those who have not said who they are. Raises `BadRequestError`."""
+        network = network_of("" if websocket.client is None else websocket.client.host)
+        if self._strangers.total() >= _MOST_STRANGERS or self._strangers[network] >= _MOST_NEIGHBOURS:
+            raise for_now("Too many connections have not said who they are yet.", "STREAM_LIMIT")
+        self._strangers[network] += 1
+        try:
+            yield
+        finally:
+            self._strangers[network] -= 1
+            if not self._strangers[network]:
+                del self._strangers[network]
 
     def _refuse_other_origins(self, websocket: WebSocket) -> None:
         """Browsers let any page open a WebSocket to anywhere, so that pages of other origins are kept out here."""

@@ -1,6 +1,7 @@
 """GraphQL over HTTP as bytes: strict JSON in, answers and refusals out."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,9 +55,13 @@ class Asked:
     weight: int
 
 
-def accepts_events(accept: str) -> bool:
-    """Whether a header says that its sender understands a stream of events."""
-    return any(part.partition(";")[0].strip().lower() == EVENT_STREAM for part in accept.split(","))
+def accepts(accept: str, media_type: str) -> bool:
+    """Whether a header Accept names that media type, and does not say that it is the last thing it wants."""
+    for part in accept.split(","):
+        named, *parameters = (word.strip().lower() for word in part.split(";"))
+        if named == media_type:
+            return not any(re.fullmatch(r"q=0(\.0*)?", parameter) for parameter in parameters)
+    return False
 
 
 def read_operation(content_type: str, body: bytes) -> Asked:

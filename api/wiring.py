@@ -36,6 +36,13 @@ def open_store(settings: Settings, clock: Clock = system_clock, new_id: NewId = 
     return Store(database=database, clock=clock, new_id=new_id, tables=TableCache(settings.table_cache_size))
 
 
+def open_token_book(settings: Settings, store: Store) -> TokenBook:
+    """The book of tokens, with connections of its own: nothing that is asked of the database keeps it waiting."""
+    own = {"database_pool_size": 2, "database_pool_overflow": 0}
+    mine = open_store(settings.model_copy(update=own), store.clock, store.new_id)
+    return TokenBook(mine, size=settings.token_cache_size)
+
+
 def query_limits(settings: Settings) -> QueryLimits:
     """How much a document may ask, by the settings."""
     return QueryLimits(

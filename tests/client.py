@@ -16,6 +16,7 @@ from models.store.unit import Clock, NewId, random_id, system_clock
 
 Json = dict[str, Any]
 JSON = {"content-type": "application/json"}
+HERE = ("127.0.0.1", 50_000)  # where requests come from
 
 
 class Api:
@@ -115,7 +116,7 @@ class NearApi(Api):
             "scheme": "http",
             "query_string": b"",
             "headers": headers,
-            "client": ("testclient", 50_000),
+            "client": HERE,
             "server": ("localhost", 80),
             "state": self.http.app_state.copy(),
         }
@@ -162,5 +163,5 @@ def serving(
 ) -> Iterator[Api]:
     """The application over the database at `url`, with its lifespan."""
     app = create_app(Settings(database_url=url, dev=dev, **settings), clock=clock, new_id=new_id)
-    with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as http:
+    with TestClient(app, base_url="http://localhost", client=HERE, raise_server_exceptions=False) as http:
         yield NearApi(http, url)

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Sequence
 from copy import copy
 from functools import cache
-from typing import Final
 
 import strawberry
 from graphql import GraphQLError
-from strawberry.extensions import MaxTokensLimiter, ParserCache, SchemaExtension
+from strawberry.extensions import MaxTokensLimiter, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from api.schema.bead import Bead, Rig
+from api.schema.documents import DocumentCache, judge_one_of, keeping
 from api.schema.history import AuditEntry, HistoryQuery
 from api.schema.limits import QueryLimits, limiting
 from api.schema.live import Subscription
@@ -27,10 +27,7 @@ from api.schema.town import Town
 from api.schema.town_mutations import TownMutation
 from api.schema.town_queries import TownQuery
 from api.schema.viewer import ViewerQuery
-from api.schema.validation import Validation, judge_one_of
 from api.schema.watching import watching
-
-_MAX_CACHED_DOCUMENTS: Final = 512
 
 
 @strawberry.type
@@ -60,7 +57,6 @@ def build_schema(observers: Sequence[Observer] = (), limits: QueryLimits | None 
         watching(observers),
         DocumentProblems,
         *_limited(limits),
-        Validation,
     )
     return schema
 
@@ -80,9 +76,9 @@ def _contract() -> TownclerkSchema:
 
 
 def _limited(limits: QueryLimits | None) -> list[Callable[[], SchemaExtension]]:
-    """What parses documents, each once, and refuses those that are over the limits."""
-    parsed: list[Callable[[], SchemaExtension]] = [lambda: ParserCache(maxsize=_MAX_CACHED_DOCUMENTS)]
+    """What parses and validates documents, each once, and refuses those that are over the limits."""
+    read = keeping(DocumentCache())
     if limits is None:
-        return parsed
+        return [read]
     tokens = limits.tokens
-    return [lambda: MaxTokensLimiter(max_token_count=tokens), *parsed, limiting(limits)]
+    return [lambda: MaxTokensLimiter(max_token_count=tokens), read, limiting(limits)]

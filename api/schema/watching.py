@@ -1,5 +1,6 @@
 """Lets observers watch operations, whichever door they come through."""
 
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
@@ -21,16 +22,17 @@ class Watching(SchemaExtension):
     def on_operation(self) -> Iterator[None]:
         """Watch one operation, up to its end."""
         context: Context = self.execution_context.context
-        raised: Exception | None = None
+        raised: BaseException | None = None
         with ExitStack() as stack:
             for observer in self._observers:
                 stack.enter_context(observer(context.operation))
             try:
                 yield
-            except Exception as error:  # noqa: BLE001  # raised anew below: observers see how it ended, not how it flew
+            except (Exception, CancelledError) as error:  # noqa: BLE001  # raised anew below, once observers know
                 raised = error
             errors = [raised] if isinstance(raised, GraphQLError) else self._errors()
-            context.operation.codes = tuple(dict.fromkeys(map(code_of, errors)))
+            codes = ["DEADLINE"] if isinstance(raised, CancelledError) else map(code_of, errors)
+            context.operation.codes = tuple(dict.fromkeys(codes))
         if raised is not None:
             raise raised
 

@@ -49,7 +49,7 @@ class TokenBook:
         self._remembered: dict[str, tuple[Holder, float]] = {}  # with when it was looked up, the longest ago first
         self._looking: dict[str, _Looking] = {}
         self._watched: dict[str, set[asyncio.Event]] = {}
-        self._noting: set[asyncio.Task[None]] = set()
+        self._noting: dict[str, asyncio.Task[None]] = {}
 
     async def holder(self, token: Token) -> Holder | None:
         """Whoever holds `token`; None where it is worth nothing, for whatever reason.
@@ -109,6 +109,8 @@ class TokenBook:
         now = self._store.clock()
         if row.last_used_at is not None and now - row.last_used_at < _COARSE:
             return
+        if row.token_id in self._noting:
+            return
 
         async def work(unit: WriteUnit) -> None:
             await tokens.note_use(unit.session, row.token_id, now, unless_after=now - _COARSE)
@@ -119,9 +121,8 @@ class TokenBook:
             except StorageUnavailableError:
                 _LOG.warning("last use not noted", token_id=row.token_id)
 
-        task = asyncio.create_task(note())
-        self._noting.add(task)
-        task.add_done_callback(self._noting.discard)
+        task = self._noting[row.token_id] = asyncio.create_task(note())
+        task.add_done_callback(lambda _: self._noting.pop(row.token_id))
 
     # ---- those that are in use for long
 
@@ -141,11 +142,19 @@ class TokenBook:
     async def run(self, stop: asyncio.Event) -> None:
         """Look after the tokens that are watched, until `stop` is set."""
         while not stop.is_set():
-            with suppress(StorageUnavailableError):  # nothing is to be had by anyone meanwhile
+            try:
                 await self._look_after_watched()
+            except StorageUnavailableError:
+                pass  # nothing is to be had by anyone meanwhile
+            except Exception:  # noqa: BLE001  # nothing may end the watch; the log tells
+                _LOG.exception("tokens could not be looked after; trying again")
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), FRESH_SECONDS)
-        await asyncio.gather(*self._noting, return_exceptions=True)
+        await asyncio.gather(*self._noting.values(), return_exceptions=True)
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._store.dispose()
 
     async def _look_after_watched(self) -> None:
         watched = list(self._watched)

@@ -57,7 +57,7 @@ async def verify_one(
     store: Store, grant: Grant, chain: str, *, expected: Head | None = None, progress: Progress | None = None
 ) -> Verification:
     """Verify one chain with the rows that belong to it. Raises `Refused` with `NOT_FOUND` for an unknown town."""
-    async with store.read() as session:
+    async with store.long_reads, store.read() as session:
         if chain != CENTRAL_CHAIN and not (is_id(chain) and await towns.heads(session, [grant.concealed(chain)])):
             raise Refused(NotFound(kind="town", name=chain, path=("townId",)))
         record = Record(session, chain)

@@ -24,6 +24,7 @@ NewId = Callable[[], str]
 AfterCommit = Callable[[frozenset[str]], None]
 Session = AsyncSession
 
+LONG_READS: Final = 2  # at once in a process, so that there are connections left for all other reads
 _ATTEMPTS: Final = 5
 _PAUSE_SECONDS: Final = 0.01  # doubled with each attempt
 _SERIALIZATION_FAILURE, _DEADLOCK = "40001", "40P01"
@@ -88,7 +89,8 @@ class Store:
     """A database, the clock and the new ids that writes are stamped by, and the compiled tables read from it.
 
     `after_commit` are told of the chains that each write of this process has moved. They must neither wait nor raise.
-    `ending` is set once the process is asked to end: what takes long stops where it can be carried on by another.
+    `long_reads` bounds those that take a connection for as long as a chain is. `ending` is set once the process is
+    asked to end: what takes long stops where it can be carried on by another.
     """
 
     database: Database
@@ -97,6 +99,7 @@ class Store:
     tables: TableCache = field(default_factory=TableCache)
     after_commit: list[AfterCommit] = field(default_factory=list)
     ending: Event = field(default_factory=Event)
+    long_reads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LONG_READS))
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:

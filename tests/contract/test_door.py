@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 
 from api.app import served_app
 from models.store.engine import open_database
-from tests.client import Api, Json, serving
+from tests.client import HERE, Api, Json, serving
 from tests.contract.inputs import quiet
 from tests.databases import Databases
 from tests.towns import make_town
@@ -483,7 +483,7 @@ def logged(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Logge
     log = io.StringIO()
     with contextlib.redirect_stderr(log):
         app = served_app()
-    with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as http:
+    with TestClient(app, base_url="http://localhost", client=HERE, raise_server_exceptions=False) as http:
         yield LoggedApi(http, database_url, log)
     root.handlers[:] = handlers
     root.setLevel(level)

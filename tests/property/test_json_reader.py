@@ -280,5 +280,5 @@ def test_operation_of__any_value__is_the_operation_or_a_refusal(value: object) -
         return
     assert is_operation(value)
     assert isinstance(value, dict)
-    asked = Asked(query=value["query"], variables=value.get("variables"), operation_name=value.get("operationName"), weight=7)
-    assert found == asked
+    variables, name = value.get("variables"), value.get("operationName")
+    assert found == Asked(query=value["query"], variables=variables, operation_name=name, weight=7)

@@ -1,0 +1,96 @@
+"""Documents, each parsed and validated once, as long as there is room for it."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from graphql import ASTValidationRule, GraphQLError, GraphQLInputObjectType, GraphQLSchema, parse, validate
+from graphql.language import DocumentNode
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+
+ROOM: Final = 256_000  # characters in all; parsed, each takes up to 200 bytes
+
+Rules = Sequence[type[ASTValidationRule]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    document: DocumentNode
+    errors: list[GraphQLError]
+
+
+class DocumentCache:
+    """Documents that are within the limits, and what is wrong with them; those not used for longest go first."""
+
+    def __init__(self, room: int = ROOM) -> None:
+        self._room = room
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+
+    def find(self, text: str) -> _Kept | None:
+        """What is kept of a document."""
+        found = self._kept.get(text)
+        if found is not None:
+            self._kept.move_to_end(text)
+        return found
+
+    def keep(self, text: str, document: DocumentNode, errors: list[GraphQLError]) -> None:
+        """Keep a document, if there is any room for one of its length."""
+        if len(text) > self._room or text in self._kept:
+            return
+        self._kept[text] = _Kept(document, errors)
+        used = sum(map(len, self._kept))
+        while used > self._room:
+            gone, _ = self._kept.popitem(last=False)
+            used -= len(gone)
+
+
+class Documents(SchemaExtension):
+    """Parses and validates as Strawberry does, but for inputs that take exactly one of their fields.
+
+    Strawberry's rule for those looks for a variable among those of the operation that it visited last. It breaks over
+    one that is not declared, or that stands in a fragment before its operation. The library that Strawberry lies over
+    has rules of its own, which do neither, for inputs that `judge_one_of` has marked.
+    """
+
+    def __init__(self, cache: DocumentCache) -> None:
+        self._cache = cache
+
+    def on_parse(self) -> Iterator[None]:
+        """Take a document that is known, or parse it."""
+        run = self.execution_context
+        if run.query is not None:
+            found = self._cache.find(run.query)
+            run.graphql_document = parse(run.query, **run.parse_options) if found is None else found.document
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        """Look what is wrong with it; those that are refused before have not got here, and are not kept."""
+        run = self.execution_context
+        if run.query is not None and run.graphql_document is not None:
+            found = self._cache.find(run.query)
+            if found is None:
+                errors = validated(run.schema._schema, run.graphql_document, run.validation_rules)  # noqa: SLF001
+                self._cache.keep(run.query, run.graphql_document, errors)
+            else:
+                errors = found.errors
+            run.pre_execution_errors = errors
+        yield
+
+
+def keeping(cache: DocumentCache) -> Callable[[], Documents]:
+    """What makes the extension of an operation."""
+    return lambda: Documents(cache)
+
+
+def validated(schema: GraphQLSchema, document: DocumentNode, rules: Rules) -> list[GraphQLError]:
+    """What is wrong with a document."""
+    return validate(schema, document, (*rules, MaybeNullValidationRule))
+
+
+def judge_one_of(schema: GraphQLSchema) -> None:
+    """Mark the inputs that take exactly one of their fields, which Strawberry alone knows of."""
+    for kind in schema.type_map.values():
+        if isinstance(kind, GraphQLInputObjectType):
+            kind.is_one_of = kind.extensions["strawberry-definition"].is_one_of
