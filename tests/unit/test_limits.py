@@ -1,6 +1,6 @@
 """Limits on documents: each at its edge, and what a document does to slip under them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import reduce
 from typing import Any, Final
@@ -20,7 +20,6 @@ from graphql.language import (
     NameNode,
     OperationDefinitionNode,
     OperationType,
-    SelectionNode,
     SelectionSetNode,
 )
 
@@ -29,6 +28,7 @@ from api.schema.counting import count, page_size, sizes_of, values_of
 from api.schema.limits import QueryLimits, refusal
 from api.settings import Settings
 from api.wiring import query_limits
+from tests.written_out import watched
 
 SCHEMA: Final = build_schema()._schema  # noqa: SLF001
 SIZES: Final = sizes_of(SCHEMA)
@@ -202,23 +202,8 @@ def test_introspection__where_the_depth_is_set_low__is_taken_nonetheless() -> No
 
 def looks(query: str) -> tuple[list[int], int]:
     """The selections that were looked at, by identity, and how many the document has."""
-    seen: list[int] = []
-
-    class Watched(tuple[SelectionNode, ...]):
-        __slots__ = ()
-
-        def __iter__(self) -> Iterator[SelectionNode]:
-            for each in super().__iter__():
-                seen.append(id(each))
-                yield each
-
-    document, total = parse(query), 0
-    left = [definition.selection_set for definition in document.definitions]  # type: ignore[attr-defined]
-    while left:
-        selections = left.pop()
-        total += len(selections.selections)
-        left.extend(each.selection_set for each in selections.selections if getattr(each, "selection_set", None))
-        object.__setattr__(selections, "selections", Watched(selections.selections))  # nodes are frozen
+    document = parse(query)
+    seen, total = watched(document)
     judged(document)
     return seen, total
 
