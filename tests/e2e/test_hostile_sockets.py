@@ -34,7 +34,7 @@ from tests.streams import Socket, event_stream, raw_socket, talking
 from tests.tokens import make_token
 
 MEGABYTE: Final = 1_000_000
-MOST_SILENT: Final = 32
+MOST_SILENT: Final = {"127.0.0.1": 16, "127.0.0.2": 16}  # by address, and in all
 MOST_STREAMS: Final = 3
 OPERATIONS: Final = 5
 LABELS: Final = "{ labels { name } }"
@@ -58,9 +58,9 @@ def server(backend: str, databases: Databases) -> Iterator[Server]:
 
 
 @contextmanager
-def opened(api: Api, *lines: str) -> Iterator[Wire]:
+def opened(api: Api, *lines: str, address: str = "127.0.0.1") -> Iterator[Wire]:
     """A WebSocket on which nobody has said who is there."""
-    with wire(api) as made:
+    with wire(api, address=address) as made:
         made.send(head(*HANDSHAKE, *lines, method="GET"))
         assert made.answer().status == 101
         yield made
@@ -98,10 +98,11 @@ def test_handshake__of_clients_that_are_gone_or_send_garbage__is_no_failure(serv
 
 def test_silent_sockets__beyond_the_most__are_refused_and_honest_ones_let_in(server: Server) -> None:
     with ExitStack() as stack:
-        for _ in range(MOST_SILENT):
-            stack.enter_context(opened(server.api))
-        for _ in range(8):
-            assert is_full(request(server.api.holding(None), *HANDSHAKE, method="GET"))
+        for address, most in MOST_SILENT.items():
+            for _ in range(most):
+                stack.enter_context(opened(server.api, address=address))
+            assert is_full(request(server.api.holding(None), *HANDSHAKE, method="GET", address=address))
+        assert is_full(request(server.api.holding(None), *HANDSHAKE, method="GET", address="127.0.0.3"))
         with talking(server.api) as made:
             assert [message["type"] for message in made.ask(LABELS)] == ["next", "complete"]
         assert serves(server.api)

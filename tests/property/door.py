@@ -11,18 +11,20 @@ from sqlalchemy.pool import NullPool
 from starlette.requests import Request
 from starlette.types import Message, Scope
 
-from api.door import GraphQLDoor
+from api import wiring
+from api.door import GraphQLDoor, Turnstile
 from api.event_stream import EventStream
 from api.pubsub import PubSub
 from api.schema import build_schema
 from api.schema.limits import QueryLimits
-from api.streams import Streams
+from api.settings import Settings
+from models.services.credentials import TokenBook
 from models.store.engine import Database
 from models.store.unit import Store
 from tests.client import Json
 from tests.property.documents import Post
 
-LONGEST_BODY: Final = 10**7
+SETTINGS: Final = Settings(dev=True, max_body_bytes=10**7, max_large_body_bytes=10**7)
 
 
 async def _never() -> Any:
@@ -42,19 +44,10 @@ PUBSUB: Final = PubSub(STORE, poll_seconds=60)
 
 def door(limits: QueryLimits) -> GraphQLDoor:
     schema = build_schema(limits=limits)
-    streams = Streams(
-        schema=schema,
-        store=STORE,
-        pubsub=PUBSUB,
-        dev=True,
-        send_seconds=60,
-        keep_alive_seconds=60,
-        init_seconds=60,
-        max_streams=1,
-        max_operations=1,
-        max_message_bytes=LONGEST_BODY,
-    )
-    return GraphQLDoor(schema, STORE, partial(EventStream, streams), max_body_bytes=LONGEST_BODY, dev=True)
+    doorkeeper = wiring.doorkeeper(SETTINGS, STORE, TokenBook(STORE, size=1))
+    streams = wiring.streams(SETTINGS, schema, STORE, PUBSUB, doorkeeper)
+    streamed = partial(EventStream, streams)
+    return GraphQLDoor(schema, STORE, doorkeeper, Turnstile(1), streamed, wiring.bounds(SETTINGS))
 
 
 def answers(post: Post, limits: QueryLimits, accept: str = "application/json") -> list[Json]:

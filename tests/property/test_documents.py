@@ -9,10 +9,10 @@ from graphql.language import DocumentNode, OperationDefinitionNode, OperationTyp
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from api.app import query_limits
 from api.schema.counting import sizes_of
 from api.schema.limits import QueryLimits, refusal
 from api.settings import Settings
+from api.wiring import query_limits
 from models.domain.errors import Code
 from tests.client import Json
 from tests.property.documents import SCHEMA, Post, valid
@@ -36,6 +36,7 @@ BOUNDLESS: Final = QueryLimits(
     aliases=ANY,
     directives=ANY,
     cost=ANY,
+    body_bytes=ANY,
 )
 INTROSPECTION_DEPTH: Final = 20
 EVENT_STREAM: Final = "text/event-stream"
