@@ -2,10 +2,10 @@
 
 import asyncio
 import math
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Final, Never
-from urllib.parse import urlsplit
 
 import structlog
 from starlette.requests import HTTPConnection
@@ -25,6 +25,7 @@ from models.store.unit import Clock, StorageUnavailableError
 _LONGEST_NAME: Final = 128
 _AT_ONCE: Final = 8  # sign-ins that a process looks up
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="townclerk"'}
+_HOST: Final = re.compile(r"(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
 _LOG: Final = structlog.get_logger("townclerk.auth")
 
 
@@ -175,8 +176,8 @@ def _is_from_here(connection: HTTPConnection) -> bool:
 
 
 def _names_this_machine(host: str) -> bool:
-    name = urlsplit(f"//{host}").hostname if host and not set(host) & set("/@?#") else None
-    return names_loopback(name or "")
+    found = _HOST.fullmatch(host.lower())
+    return found is not None and names_loopback(found[1].strip("[]"))
 
 
 def forbidden(error: ForbiddenError) -> BadRequestError:

@@ -6,6 +6,7 @@ from typing import Final
 import click
 from click.exceptions import NoArgsIsHelpError
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.cli import audit, audit_forget, audit_verify, backing_up, history, reading, running, token
@@ -34,7 +35,7 @@ def main() -> None:
         trouble = f"{' '.join(error.format_message().split())} (townclerk --help tells more)"
     except (SQLAlchemyError, StorageUnavailableError, OSError) as error:
         trouble = f"the database can't be used: {first_line(error.__cause__ or error)}"
-    except UnusableDatabaseUrlError as error:
+    except (UnusableDatabaseUrlError, SettingsError) as error:
         trouble = first_line(error)
     except ValidationError as error:
         trouble = "; ".join(

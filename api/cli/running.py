@@ -48,7 +48,7 @@ def serve(host: str, port: int, dev: bool, workers: int) -> None:  # noqa: FBT00
     if dev and not names_loopback(host):
         raise CouldNotError(f"--dev serves loopback addresses only, and {host} is none")
     os.environ["TOWNCLERK_DEV"] = str(dev).lower()
-    settings = Settings()
+    settings = _fit_to_serve(Settings())
     configure_logging(settings.log_level)
     with_store(settings, lambda store: _prepare(store, settings))
     database = make_url(settings.database_url).render_as_string(hide_password=True)
@@ -118,6 +118,15 @@ def demo() -> None:
 def schema() -> None:
     """Print the SDL."""
     click.echo(build_schema().as_str())
+
+
+def _fit_to_serve(settings: Settings) -> Settings:
+    """Settings of which an issuer, if there is one, can be made. Raises `CouldNotError`."""
+    try:
+        oidc_options(settings)
+    except ValueError as error:
+        raise CouldNotError(f"the OpenID Connect settings can't be used: {error}") from error
+    return settings
 
 
 @contextlib.contextmanager

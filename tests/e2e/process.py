@@ -57,9 +57,9 @@ def script(url: str, *arguments: str) -> Finished:
     return Finished(code=done.returncode, out=done.stdout, err=done.stderr)
 
 
-def townclerk(url: str, *arguments: str) -> Finished:
+def townclerk(url: str, *arguments: str, **settings: float | str) -> Finished:
     """Run the console script's code to its end."""
-    with _started(url, arguments) as (process, out, err):
+    with _started(url, arguments, environment=_environment(settings)) as (process, out, err):
         return Finished(out=out.result(SECONDS), err=err.result(SECONDS), code=_exit_code(process))
 
 
@@ -140,7 +140,7 @@ def serving_process(
     credential stands in what it wrote.
     """
     heard = Heard()
-    environment = {f"TOWNCLERK_{name.upper()}": str(value) for name, value in settings.items()}
+    environment = _environment(settings)
     with ExitStack() as stack:
         command = ("serve", *(["--dev"] if dev else []), "--port", "0", *arguments)
         process, out, err = stack.enter_context(_started(url, command, heard, environment, plant))
@@ -152,6 +152,10 @@ def serving_process(
         http = httpx2.Client(base_url=ready[1], timeout=SECONDS, trust_env=False)
         api = Api(cast("TestClient", stack.enter_context(http)), url)  # both post the same way
         yield Server(api=api, _process=process, _out=out, _err=err, _heard=heard)
+
+
+def _environment(settings: Mapping[str, float | str]) -> dict[str, str]:
+    return {f"TOWNCLERK_{name.upper()}": str(value) for name, value in settings.items()}
 
 
 def spills_nothing(written: str) -> None:
