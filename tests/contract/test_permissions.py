@@ -1,7 +1,8 @@
 """Who may do what: every cell of the table of `docs/permissions.md` is asked for, outside dev mode."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import combinations
 from typing import Final
 
@@ -19,6 +20,8 @@ from tests.contract.operations import (
     QUESTIONS,
     STEM,
     TOWN,
+    Answer,
+    Headers,
     Question,
     ask,
     global_id,
@@ -26,7 +29,7 @@ from tests.contract.operations import (
 )
 from tests.databases import Databases
 from tests.permissions import FORBIDDEN, ROWS, SCOPES, YES, Row
-from tests.statements import Statement, watching
+from tests.statements import watching
 from tests.tampering import faults
 
 
@@ -108,17 +111,18 @@ def test_town__of_another__is_answered_like_one_that_was_never_made(hall: Hall, 
 @every_row_of_towns
 def test_town__of_another__takes_the_statements_of_one_that_was_never_made(hall: Hall, row: Row) -> None:
     api = hall.holding(row.scopes[0], bound=True)
+    of_another = statements(partial(hall.ask_of_another, api, row))
+    of_none = statements(partial(hall.ask_of_none, api, row))
+    assert of_another == of_none != []
+
+
+def statements(ask_with: Callable[[Headers], Answer]) -> list[str]:
+    """What is sent on account of what is asked; who asks was looked up before, and that remembered for a moment."""
+    ask_with({})  # its token's first use is taken down, in a transaction of its own
     with watching() as watch:
-        headers, of_another = watch.request()
-        hall.ask_of_another(api, row, headers)
-        headers, of_none = watch.request()
-        hall.ask_of_none(api, row, headers)
-    assert texts(of_another) == texts(of_none) != []
-
-
-def texts(statements: list[Statement]) -> list[str]:
-    """Those that are sent on account of what was asked, rather than of who asked: that is remembered for a moment."""
-    return sorted(statement.text for statement in statements if " tokens" not in statement.text)
+        headers, sent = watch.request()
+        ask_with(headers)
+    return sorted(statement.text for statement in sent if " tokens" not in statement.text)
 
 
 @pytest.mark.parametrize("kind", NODES)
@@ -160,12 +164,9 @@ def test_question__about_another_s_town__is_answered_like_one_about_none(hall: H
 @pytest.mark.parametrize("text", VARIANTS.values(), ids=VARIANTS)
 def test_question__about_another_s_town__takes_the_statements_of_one_about_none(hall: Hall, text: str) -> None:
     api, question = hall.holding("editor", "auditor", bound=True), Question(document=text)
-    with watching() as watch:
-        headers, of_another = watch.request()
-        ask(api, question, OTHER, headers)
-        headers, of_none = watch.request()
-        ask(api, question, NEVER, headers)
-    assert texts(of_another) == texts(of_none) != []
+    of_another = statements(partial(ask, api, question, OTHER))
+    of_none = statements(partial(ask, api, question, NEVER))
+    assert of_another == of_none != []
 
 
 def test_export__of_another_s_town__has_the_headers_of_one_that_was_never_made(hall: Hall) -> None:
