@@ -1,0 +1,99 @@
+import { effect } from "@preact/signals";
+import { LocationProvider, Route, Router, useLocation } from "preact-iso";
+import { ask, Failure } from "./api";
+import { graphql } from "./documents";
+import { HistoryPage } from "./pages/history";
+import { MayorPage } from "./pages/mayor";
+import { ModelsPage } from "./pages/models";
+import { ProfilesPage } from "./pages/profiles";
+import { ResolvePage } from "./pages/resolve";
+import { SignInPage } from "./pages/sign-in";
+import { ThenPage } from "./pages/then";
+import { TownsPage } from "./pages/towns";
+import { may, refusal, signOut, token, viewer } from "./session";
+import { Busy, Empty } from "./ui";
+
+const VIEWER = graphql(/* GraphQL */ `
+  query Viewer {
+    viewer {
+      actor { displayName }
+      actsFor
+      scopes
+      towns
+    }
+  }
+`);
+
+effect(() => {
+  token.value; // asked anew with each token
+  ask(VIEWER, {}).then(
+    (answer) => (viewer.value = answer.viewer),
+    (failure: Failure) => {
+      viewer.value = null;
+      if (failure.code !== "UNAUTHENTICATED") refusal.value = failure.message;
+    },
+  );
+});
+
+export function App() {
+  if (viewer.value === undefined) return <Busy busy />;
+  if (viewer.value === null) return <SignInPage />;
+  return (
+    <LocationProvider>
+      <Top />
+      <main id="main">
+        <Router>
+          <Route path="/" component={TownsPage} />
+          <Route path="/towns/:town" component={ModelsPage} />
+          <Route path="/towns/:town/resolve" component={ResolvePage} />
+          <Route path="/towns/:town/mayor" component={MayorPage} />
+          <Route path="/towns/:town/history" component={HistoryPage} />
+          <Route path="/towns/:town/at/:version" component={ThenPage} />
+          <Route path="/profiles/:name?" component={ProfilesPage} />
+          <Route default component={Nowhere} />
+        </Router>
+      </main>
+    </LocationProvider>
+  );
+}
+
+function Top() {
+  const { path } = useLocation();
+  const name = viewer.value?.actor?.displayName ?? "someone new";
+  return (
+    <header class="top">
+      <a class="skip" href="#main">
+        Skip to content
+      </a>
+      <a class="brand" href="/">
+        Townclerk
+      </a>
+      <nav aria-label="Townclerk">
+        <a href="/" aria-current={path === "/" || path.startsWith("/towns") ? "page" : undefined}>
+          Towns
+        </a>
+        {may.administer.value && (
+          <a href="/profiles" aria-current={path.startsWith("/profiles") ? "page" : undefined}>
+            Profiles
+          </a>
+        )}
+      </nav>
+      <span class="who">
+        {viewer.value?.actsFor ? `${viewer.value.actsFor} through ${name}` : name}
+        {token.value && (
+          <button type="button" class="plain" onClick={signOut}>
+            Sign out
+          </button>
+        )}
+      </span>
+    </header>
+  );
+}
+
+function Nowhere() {
+  return (
+    <Empty>
+      There is no such page. <a href="/">See the towns</a>.
+    </Empty>
+  );
+}
