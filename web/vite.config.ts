@@ -5,5 +5,5 @@ import { defineConfig } from "vite";
 export default defineConfig({
   plugins: [preact()],
   build: { outDir: "../api/static", emptyOutDir: true, assetsInlineLimit: 0, modulePreload: { polyfill: false } },
-  server: { proxy: { "/graphql": "http://127.0.0.1:8000", "/audit": "http://127.0.0.1:8000", "/sign-in": "http://127.0.0.1:8000" } },
+  server: { proxy: Object.fromEntries(["/graphql", "/audit", "/sign-in"].map((path) => [path, "http://127.0.0.1:8000"])) },
 });

@@ -1,7 +1,8 @@
 import { effect } from "@preact/signals";
 import { LocationProvider, Route, Router, useLocation } from "preact-iso";
-import { ask, Failure } from "./api";
+import { ask, type Failure } from "./api";
 import { graphql } from "./documents";
+import { comeBack } from "./elsewhere";
 import { HistoryPage } from "./pages/history";
 import { MayorPage } from "./pages/mayor";
 import { ModelsPage } from "./pages/models";
@@ -24,16 +25,19 @@ const VIEWER = graphql(/* GraphQL */ `
   }
 `);
 
-effect(() => {
-  token.value; // asked anew with each token
-  ask(VIEWER, {}).then(
-    (answer) => (viewer.value = answer.viewer),
-    (failure: Failure) => {
-      viewer.value = null;
-      if (failure.code !== "UNAUTHENTICATED") refusal.value = failure.message;
-    },
+const failed = (failure: Failure): void => {
+  viewer.value = null;
+  if (failure.code !== "UNAUTHENTICATED") refusal.value = failure.message;
+};
+
+void comeBack()
+  .catch(failed)
+  .then(() =>
+    effect(() => {
+      token.value; // asked anew with each token
+      ask(VIEWER, {}).then((answer) => (viewer.value = answer.viewer), failed);
+    }),
   );
-});
 
 export function App() {
   if (viewer.value === undefined) return <Busy busy />;

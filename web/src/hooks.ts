@@ -3,6 +3,8 @@ import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { ask, type Failure, follow } from "./api";
 import type { ResultOf, TypedDocumentString, VariablesOf } from "./documents";
 
+const RETRY = 2_000; // milliseconds until a server that could not be reached is asked again
+
 export interface Asked<R> {
   data: R | undefined;
   failure: Failure | undefined;
@@ -54,6 +56,11 @@ export function useAnswer<D extends TypedDocumentString<any, any>>(
     }, every);
     return () => clearInterval(timer);
   }, [every]);
+  useEffect(() => {
+    if (state.failure?.code !== "UNREACHABLE") return;
+    const timer = setTimeout(again, RETRY);
+    return () => clearTimeout(timer);
+  }, [state]);
   useEffect(() => {
     addEventListener("online", again);
     return () => removeEventListener("online", again);

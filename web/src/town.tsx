@@ -4,7 +4,7 @@ import { useLocation } from "preact-iso";
 import { graphql, type ResultOf } from "./documents";
 import type { Choice, Row } from "./draft";
 import { useAnswer } from "./hooks";
-import { Busy, Empty, Problem } from "./ui";
+import { Busy, Empty, Problem, useTitle } from "./ui";
 
 export const TOWN = graphql(/* GraphQL */ `
   query Town($town: ID!) {
@@ -48,6 +48,7 @@ const TABS = [
 export function TownFrame({ town, name, children }: { town: string; name?: string | undefined; children: ComponentChildren }) {
   const { path } = useLocation();
   const base = `/towns/${encodeURIComponent(town)}`;
+  useTitle(name ?? town);
   return (
     <>
       <h1>{name ?? town}</h1>

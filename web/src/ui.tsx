@@ -28,6 +28,13 @@ export function Problems({ errors }: { errors: readonly UserError[] }) {
   );
 }
 
+/** What the browser calls the page. */
+export function useTitle(title: string): void {
+  useEffect(() => {
+    document.title = `${title} · Townclerk`;
+  }, [title]);
+}
+
 export function Busy({ busy, what = "Loading" }: { busy: boolean; what?: string }) {
   return (
     <p class="busy" role="status">

@@ -6,7 +6,7 @@ import { useAnswer } from "../hooks";
 import { may } from "../session";
 import { TownFrame, who } from "../town";
 import { Badge, Busy, Dialog, Empty, Field, Problem, Problems, Select, When } from "../ui";
-import { beads, PREVIEW } from "./models";
+import { beads, mayorTold, PREVIEW } from "./models";
 import { ChangedBeads } from "./review";
 import { Spread } from "./spread";
 
@@ -204,8 +204,7 @@ function Revert(props: { town: string; version: Version; current: number; onReve
       {detection && (
         <>
           <p>
-            {beads(detection.changedBeadCount)} would change;{" "}
-            {detection.mayorRestartRequired ? "the mayor would have to restart." : "the mayor goes on."}
+            {beads(detection.changedBeadCount)} would change; {mayorTold(detection)}.
           </p>
           <ChangedBeads edges={detection.changedBeads.edges} more={detection.changedBeads.pageInfo.hasNextPage} />
         </>

@@ -319,11 +319,13 @@ function Bar(props: { answer: TownAnswer; found: TownFound; draft: Draft; again:
         </strong>
         {detection && (
           <span>
-            {beads(detection.changedBeadCount)} would change;{" "}
-            {detection.mayorRestartRequired ? "the mayor would have to restart" : "the mayor goes on"}
+            {beads(detection.changedBeadCount)} would change; {mayorTold(detection)}
           </span>
         )}
         {asked.busy && !detection && <span>Looking what it would change…</span>}
+        {preview?.baseVersion != null && preview.baseVersion !== draft.base && (
+          <span>Version {preview.baseVersion} was published meanwhile: the review shows what it changed.</span>
+        )}
       </div>
       <Problem failure={asked.failure} again={asked.again} />
       {preview && <Problems errors={preview.userErrors} />}
@@ -347,6 +349,12 @@ function Bar(props: { answer: TownAnswer; found: TownFound; draft: Draft; again:
       )}
     </aside>
   );
+}
+
+export function mayorTold(detection: { mayorChanged: boolean; mayorRestartRequired: boolean }): string {
+  if (detection.mayorRestartRequired)
+    return detection.mayorChanged ? "the mayor would have to restart" : "the mayor has to restart already";
+  return detection.mayorChanged ? "the mayor comes back to what it runs on" : "the mayor goes on";
 }
 
 export function beads(count: number): string {

@@ -6,7 +6,7 @@ import { keyOf, type Row, withoutKey, withRow } from "../draft";
 import { useAnswer } from "../hooks";
 import { may } from "../session";
 import { who } from "../town";
-import { Busy, Empty, Field, Problem, Problems, Select, When } from "../ui";
+import { Busy, Empty, Field, Problem, Problems, Select, useTitle, When } from "../ui";
 import { Builder } from "./builder";
 import { modelOptions, Table } from "./models";
 
@@ -74,6 +74,7 @@ type Answer = ResultOf<typeof PROFILE>;
 type Found = NonNullable<Answer["profile"]>;
 
 export function ProfilesPage({ name }: { name?: string }) {
+  useTitle(name ? `Profile ${name}` : "Profiles");
   if (!may.administer.value) return <Empty>Profiles are kept by those with the scope admin, for all towns.</Empty>;
   return name ? <ProfileOf key={name} name={name} /> : <List />;
 }

@@ -96,10 +96,10 @@ export function Review(props: {
               <>
                 The mayor moves from <ModelName id={detection.mayorBefore.model} /> to{" "}
                 <ModelName id={detection.mayorAfter.model} />
-                {detection.mayorRestartRequired ? " and has to restart." : "."}
+                {detection.mayorRestartRequired ? " and has to restart." : ", which it runs on."}
               </>
             ) : (
-              "The mayor stays as it is."
+              "The mayor's models stay as they are."
             )}
           </p>
           <ChangedBeads edges={detection.changedBeads.edges} more={detection.changedBeads.pageInfo.hasNextPage} />

@@ -1,12 +1,29 @@
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
+import { type Issuer, issuer, leaveToSignIn } from "../elsewhere";
 import { refusal, signIn } from "../session";
 import { Field } from "../ui";
 
 export function SignInPage() {
   const [given, setGiven] = useState("");
+  const [elsewhere, setElsewhere] = useState<Issuer | null>(null);
+  useEffect(() => {
+    void issuer().then(setElsewhere);
+  }, []);
+  const leave = (at: Issuer): void => {
+    leaveToSignIn(at).catch(() => {
+      refusal.value = "The issuer can't be reached: try again later, or paste a token.";
+    });
+  };
   return (
     <main class="sign-in">
       <h1>Townclerk</h1>
+      {elsewhere && (
+        <p>
+          <button type="button" class="main" onClick={() => leave(elsewhere)}>
+            Sign in with {new URL(elsewhere.issuer).host}
+          </button>
+        </p>
+      )}
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -35,7 +52,7 @@ export function SignInPage() {
             {refusal.value}
           </p>
         )}
-        <button type="submit" class="main">
+        <button type="submit" class={elsewhere ? "" : "main"}>
           Sign in
         </button>
       </form>

@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import { graphql } from "../documents";
 import { useAnswer } from "../hooks";
 import { may } from "../session";
-import { Badge, Busy, Empty, Field, Problem } from "../ui";
+import { Badge, Busy, Empty, Field, Problem, useTitle } from "../ui";
 
 const TOWNS = graphql(/* GraphQL */ `
   query Towns($nameContains: String, $after: String) {
@@ -22,6 +22,7 @@ const TOWNS = graphql(/* GraphQL */ `
 `);
 
 export function TownsPage() {
+  useTitle("Towns");
   const [search, setSearch] = useState("");
   const [pages, setPages] = useState<(string | null)[]>([null]);
   useEffect(() => setPages([null]), [search]);
