@@ -63,7 +63,7 @@ export function follow<D extends TypedDocumentString<any, any>>(
   told: (event: ResultOf<D>) => void,
   connected: (now: boolean) => void,
 ): () => void {
-  const client = createClient({ url: "/graphql", headers: () => headers() });
+  const client = createClient({ url: "/graphql", headers: () => headers(), retryAttempts: 0 }); // `again` says so first
   let left = false;
   let end: (() => void) | undefined;
   const again = (): void => {

@@ -1,4 +1,4 @@
-import { effect } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import { LocationProvider, Route, Router, useLocation } from "preact-iso";
 import { ask, type Failure } from "./api";
 import { graphql } from "./documents";
@@ -12,7 +12,7 @@ import { SignInPage } from "./pages/sign-in";
 import { ThenPage } from "./pages/then";
 import { TownsPage } from "./pages/towns";
 import { may, refusal, signOut, token, viewer } from "./session";
-import { Busy, Empty } from "./ui";
+import { Busy, Empty, Problem } from "./ui";
 
 const VIEWER = graphql(/* GraphQL */ `
   query Viewer {
@@ -25,7 +25,16 @@ const VIEWER = graphql(/* GraphQL */ `
   }
 `);
 
+const RETRY = 2_000; // milliseconds until a server that could not be reached is asked again
+const unreached = signal<Failure | undefined>(undefined);
+const round = signal(0);
+
 const failed = (failure: Failure): void => {
+  if (failure.code === "UNREACHABLE") {
+    unreached.value = failure;
+    setTimeout(() => (round.value += 1), RETRY);
+    return;
+  }
   viewer.value = null;
   if (failure.code !== "UNAUTHENTICATED") refusal.value = failure.message;
 };
@@ -34,13 +43,19 @@ void comeBack()
   .catch(failed)
   .then(() =>
     effect(() => {
-      token.value; // asked anew with each token
+      [token.value, round.value]; // asked anew with each token
       ask(VIEWER, {}).then((answer) => (viewer.value = answer.viewer), failed);
     }),
   );
 
 export function App() {
-  if (viewer.value === undefined) return <Busy busy />;
+  if (viewer.value === undefined)
+    return (
+      <main>
+        <Busy busy />
+        <Problem failure={unreached.value} />
+      </main>
+    );
   if (viewer.value === null) return <SignInPage />;
   return (
     <LocationProvider>

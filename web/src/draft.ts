@@ -1,6 +1,7 @@
 /** A draft of a town's next override set: kept in the browser until it is published, or thrown away. */
 import { signal } from "@preact/signals";
 import type { Role } from "./documents";
+import { may } from "./session";
 
 export interface Row {
   role: Role | null;
@@ -20,6 +21,7 @@ export interface Choice {
 export interface Draft extends Choice {
   base: number;
   was: Choice;
+  reason?: string;
 }
 
 export interface Edit {
@@ -31,7 +33,9 @@ export interface Edit {
 const drafts = signal<Record<string, Draft | undefined>>({});
 const place = (town: string): string => `townclerk.draft.${town}`;
 
+/** Undefined where there is none, and for those who could not publish it. */
 export function draftOf(town: string): Draft | undefined {
+  if (!may.edit.value) return undefined;
   if (!(town in drafts.value)) {
     const kept = localStorage.getItem(place(town));
     drafts.value = { ...drafts.value, [town]: kept ? (JSON.parse(kept) as Draft) : undefined };
@@ -66,7 +70,7 @@ export function titleOf(row: Pick<Row, "role" | "label" | "rigId">): string {
 }
 
 /** What the draft changes, in the order in which it is best read. */
-export function edits({ was, ...now }: Draft): Edit[] {
+export function edits({ was, ...now }: Choice & { was: Choice }): Edit[] {
   const found: Edit[] = [];
   if (was.profile !== now.profile) found.push({ what: "Profile", before: was.profile, after: now.profile });
   if (was.honorBeadModels !== now.honorBeadModels) {
@@ -93,6 +97,7 @@ export function rebased(draft: Draft, base: number, current: Choice): Draft {
   return {
     base,
     was: current,
+    reason: draft.reason,
     profile: draft.profile === draft.was.profile ? current.profile : draft.profile,
     honorBeadModels:
       draft.honorBeadModels === draft.was.honorBeadModels ? current.honorBeadModels : draft.honorBeadModels,

@@ -68,13 +68,28 @@ export function useAnswer<D extends TypedDocumentString<any, any>>(
   return { ...state, again };
 }
 
-/** Be told of a feed's events as long as the page is shown; gives whether the feed is connected. */
+/** State that outlives a reload, under a name of its own. */
+export function useKept<T>(name: string, initial: T): [T, (value: T) => void] {
+  const place = `townclerk.${name}`;
+  const [value, setValue] = useState<T>(() => {
+    const kept = localStorage.getItem(place);
+    return kept === null ? initial : (JSON.parse(kept) as T);
+  });
+  const keep = (next: T): void => {
+    if (next === initial) localStorage.removeItem(place);
+    else localStorage.setItem(place, JSON.stringify(next));
+    setValue(next);
+  };
+  return [value, keep];
+}
+
+/** Be told of a feed's events as long as the page is shown; gives whether it is connected, undefined before it ever was. */
 export function useFeed<D extends TypedDocumentString<any, any>>(
   document: D,
   variables: VariablesOf<D>,
   told: (event: ResultOf<D>) => void,
-): boolean {
-  const [connected, setConnected] = useState(false);
+): boolean | undefined {
+  const [connected, setConnected] = useState<boolean>();
   const latest = useRef(told);
   latest.current = told;
   useEffect(

@@ -26,14 +26,19 @@ export function signIn(given: string): void {
 }
 
 export function signOut(): void {
-  sessionStorage.removeItem(KEPT);
-  token.value = null;
-  viewer.value = null;
+  refusal.value = null;
+  forget();
 }
 
 export function turnedAway(failure: Failure): void {
-  refusal.value = token.value ? failure.message : null;
-  signOut();
+  if (token.value) refusal.value = failure.message; // it stays, also when who comes without a token is turned away next
+  forget();
+}
+
+function forget(): void {
+  sessionStorage.removeItem(KEPT);
+  token.value = null;
+  viewer.value = null;
 }
 
 const has = (...scopes: Scope[]) => computed(() => scopes.some((scope) => viewer.value?.scopes.includes(scope)));

@@ -69,7 +69,7 @@ export function WithTown(props: {
   town: string;
   children: (answer: TownAnswer, found: TownFound, again: () => void) => ComponentChildren;
 }) {
-  const asked = useAnswer(TOWN, { town: props.town });
+  const asked = useAnswer(TOWN, { town: props.town }, { every: 15_000 });
   const found = asked.data?.town;
   return (
     <TownFrame town={props.town} name={found?.name}>

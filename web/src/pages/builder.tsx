@@ -1,5 +1,5 @@
 /** Making an override: role first, then what may go with it. What can't be can't be picked. */
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { keyOf, type Row, titleOf } from "../draft";
 import type { TownAnswer, TownFound } from "../town";
 import { Field, Select } from "../ui";
@@ -33,8 +33,11 @@ export function Builder(props: {
     model,
   };
   const there = taken.includes(keyOf(row));
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => form.current?.querySelector("select")?.focus(), []); // the button that opened it is gone
   return (
     <form
+      ref={form}
       class="builder"
       aria-label="Add an override"
       onSubmit={(event) => {

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { ask, Failure, headers, newKey, type UserError } from "../api";
 import { graphql, type AuditAction, type ResultOf } from "../documents";
-import { useAnswer } from "../hooks";
+import { useAnswer, useKept } from "../hooks";
 import { may } from "../session";
 import { TownFrame, who } from "../town";
 import { Badge, Busy, Dialog, Empty, Field, Problem, Problems, Select, When } from "../ui";
@@ -159,7 +159,7 @@ function VersionEntry(props: { town: string; version: Version; current: number; 
 
 function Revert(props: { town: string; version: Version; current: number; onReverted: () => void; onClose: () => void }) {
   const { town, version } = props;
-  const [reason, setReason] = useState("");
+  const [reason, setReason] = useKept(`revert.${town}.${version.version}`, "");
   const [key] = useState(newKey);
   const [busy, setBusy] = useState(false);
   const [failure, setFailure] = useState<Failure>();
@@ -186,6 +186,7 @@ function Revert(props: { town: string; version: Version; current: number; onReve
       const { revertOverrideSet: payload } = await ask(REVERT, { input });
       setErrors(payload.userErrors);
       if (payload.userErrors.length === 0) {
+        setReason("");
         props.onReverted();
         props.onClose();
       }
@@ -323,7 +324,7 @@ function Record({ town }: { town: string }) {
       </div>
       <Problem failure={asked.failure} again={asked.again} />
       <Busy busy={asked.busy && !page} />
-      {page?.edges.length === 0 && <Empty>Nothing like that is on record.</Empty>}
+      {page?.edges.length === 0 && <Empty>Nothing like that is on record: widen what you look for.</Empty>}
       <ol class="timeline">
         {page?.edges.map(({ node: entry }) => (
           <li key={entry.sequence}>
@@ -339,8 +340,8 @@ function Record({ town }: { town: string }) {
                 {entry.targetType} {entry.targetId}
               </summary>
               <div class="beside">
-                <pre aria-label="Before" tabIndex={0}>{entry.before === null ? "nothing" : JSON.stringify(entry.before, null, 2)}</pre>
-                <pre aria-label="After" tabIndex={0}>{JSON.stringify(entry.after, null, 2)}</pre>
+                <pre role="group" aria-label="Before" tabIndex={0}>{entry.before === null ? "nothing" : JSON.stringify(entry.before, null, 2)}</pre>
+                <pre role="group" aria-label="After" tabIndex={0}>{JSON.stringify(entry.after, null, 2)}</pre>
               </div>
               <small>
                 request {entry.requestId}, hash <code>{entry.hash}</code>

@@ -1,4 +1,5 @@
 /** What the mayor should run on, what it runs on, and whether it has to restart; as it happens. */
+import { useEffect } from "preact/hooks";
 import { graphql, type SignalCause, type SignalClosure } from "../documents";
 import { useAnswer, useFeed } from "../hooks";
 import { TownFrame } from "../town";
@@ -43,6 +44,9 @@ const SIGNALS = graphql(/* GraphQL */ `
 export function MayorPage({ town }: { town: string }) {
   const asked = useAnswer(MAYOR, { town }, { every: 15_000 });
   const connected = useFeed(SIGNALS, { town }, asked.again);
+  useEffect(() => {
+    if (connected !== undefined) asked.again(); // what came to pass while the feed was away, it does not tell
+  }, [connected]);
   const found = asked.data?.town;
   const mayor = found?.mayor;
   return (
@@ -80,10 +84,10 @@ export function MayorPage({ town }: { town: string }) {
             </dd>
           </dl>
           <p class="live" role="status">
-            {connected ? "Live" : "Connecting…"}
+            {connected ? "Live: what changes shows by itself." : "Connecting…"}
           </p>
           <h2>Restart signals</h2>
-          {mayor.signals.edges.length === 0 && <Empty>There has been none.</Empty>}
+          {mayor.signals.edges.length === 0 && <Empty>There has been none: publishing another model for the mayor raises one.</Empty>}
           <ol class="timeline">
             {mayor.signals.edges.map(({ node: signal }) => (
               <li key={signal.sequence}>

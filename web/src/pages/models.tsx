@@ -1,5 +1,6 @@
 /** A town's main page: its profile, its overrides, and the draft of what comes next. */
-import { useState } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { graphql, type ResultOf } from "../documents";
 import { type Choice, type Draft, draftOf, edits, keep, keyOf, type Row, titleOf, withoutKey, withRow } from "../draft";
 import { useAnswer } from "../hooks";
@@ -49,7 +50,13 @@ function Models({ answer, found, again }: { answer: TownAnswer; found: TownFound
   const published = choiceOf(set);
   const draft: Draft = draftOf(found.townId) ?? { ...published, base: set.version, was: published };
   const [building, setBuilding] = useState(false);
-  const change = (choice: Partial<Choice>): void => keep(found.townId, { ...draft, ...choice });
+  const [told, setTold] = useState("");
+  const adding = useRef<HTMLButtonElement>(null);
+  const standing = useRef<HTMLParagraphElement>(null);
+  const change = (choice: Partial<Choice>): void => {
+    setTold("");
+    keep(found.townId, { ...draft, ...choice });
+  };
   const setRow = (row: Row): void => change({ overrides: withRow(draft.overrides, row) });
   const dropKey = (key: string): void => change({ overrides: withoutKey(draft.overrides, key) });
   const editable = may.edit.value;
@@ -59,7 +66,12 @@ function Models({ answer, found, again }: { answer: TownAnswer; found: TownFound
   const table = version ?? set.profileVersion;
   return (
     <>
-      <p class="standing">
+      {told && (
+        <p class="notice good" role="status">
+          {told}
+        </p>
+      )}
+      <p class="standing" ref={standing} tabIndex={-1}>
         Version {set.version}, <When instant={set.createdAt} /> by {who(set.createdBy)}
         {set.reason && <>: “{set.reason}”</>}
       </p>
@@ -90,7 +102,23 @@ function Models({ answer, found, again }: { answer: TownAnswer; found: TownFound
         <Table
           caption={`What ${profile?.title ?? draft.profile} (version ${table.version}) says; small model ${table.smallModel}`}
           rows={table.rules}
+          mark={(rule) => (
+            <Deprecated models={answer.models} id={rule.model}>
+              {(instead) => {
+                const row = editable ? parsed(rule.key) : null;
+                if (!row || draft.overrides.some((each) => keyOf(each) === rule.key)) return null;
+                return (
+                  <button type="button" class="mend" onClick={() => setRow({ ...row, model: instead })}>
+                    Override with {instead}
+                  </button>
+                );
+              }}
+            </Deprecated>
+          )}
         />
+        <Deprecated models={answer.models} id={table.smallModel}>
+          {(instead) => <small>The profile's small model; whoever keeps the profile can move it to {instead}.</small>}
+        </Deprecated>
         <label class="switch">
           <input
             type="checkbox"
@@ -122,7 +150,7 @@ function Models({ answer, found, again }: { answer: TownAnswer; found: TownFound
           dropKey={dropKey}
         />
         {editable && !building && (
-          <button type="button" onClick={() => setBuilding(true)}>
+          <button type="button" ref={adding} onClick={() => setBuilding(true)}>
             Add override…
           </button>
         )}
@@ -135,11 +163,22 @@ function Models({ answer, found, again }: { answer: TownAnswer; found: TownFound
             onDone={(row) => {
               if (row) setRow(row);
               setBuilding(false);
+              requestAnimationFrame(() => adding.current?.focus());
             }}
           />
         )}
       </details>
-      <Bar answer={answer} found={found} draft={draft} again={again} />
+      <Bar
+        answer={answer}
+        found={found}
+        draft={draft}
+        again={again}
+        onPublished={(text) => {
+          setTold(text);
+          again();
+          requestAnimationFrame(() => standing.current?.focus());
+        }}
+      />
     </>
   );
 }
@@ -148,7 +187,14 @@ function modelFor(rules: readonly { key: string; model: string }[], key: string)
   return (rules.find((rule) => rule.key === key) ?? rules.find((rule) => rule.key === "*"))?.model ?? "the last resort";
 }
 
-export function Table({ caption, rows }: { caption: string; rows: readonly { key: string; title: string; model: string }[] }) {
+interface Rule {
+  key: string;
+  title: string;
+  model: string;
+}
+
+export function Table(props: { caption: string; rows: readonly Rule[]; mark?: (rule: Rule) => ComponentChildren }) {
+  const { caption, rows, mark } = props;
   return (
     <table>
       <caption>{caption}</caption>
@@ -163,12 +209,23 @@ export function Table({ caption, rows }: { caption: string; rows: readonly { key
           <tr key={row.key}>
             <th scope="row">{row.title}</th>
             <td>
-              <ModelName id={row.model} />
+              <ModelName id={row.model} /> {mark?.(row)}
             </td>
           </tr>
         ))}
       </tbody>
     </table>
+  );
+}
+
+/** Marks a model that is deprecated, with what there is to do about it where there is another to take instead. */
+function Deprecated(props: { models: TownAnswer["models"]; id: string; children: (instead: string) => ComponentChildren }) {
+  const model = props.models.find((each) => each.modelId === props.id);
+  if (!model?.deprecatedAt) return null;
+  return (
+    <>
+      <Badge kind="warn">deprecated model</Badge> {model.replacedBy && props.children(model.replacedBy)}
+    </>
   );
 }
 
@@ -299,7 +356,13 @@ function parsed(key: string): Omit<Row, "model"> | null {
   return { role, label: found[2] ?? null, rigId: null };
 }
 
-function Bar(props: { answer: TownAnswer; found: TownFound; draft: Draft; again: () => void }) {
+function Bar(props: {
+  answer: TownAnswer;
+  found: TownFound;
+  draft: Draft;
+  again: () => void;
+  onPublished: (told: string) => void;
+}) {
   const { found, draft } = props;
   const [reviewing, setReviewing] = useState(false);
   const changed = edits(draft);
@@ -310,7 +373,11 @@ function Bar(props: { answer: TownAnswer; found: TownFound; draft: Draft; again:
   );
   const preview = asked.data?.preview;
   const detection = preview?.changeDetection;
-  if (changed.length === 0 && !reviewing) return null;
+  const isEmpty = changed.length === 0;
+  useEffect(() => {
+    if (isEmpty) setReviewing(false); // it was published, thrown away, or is what others published
+  }, [isEmpty]);
+  if (isEmpty) return null;
   return (
     <aside class="bar" aria-label="Your draft">
       <div role="status">
@@ -344,7 +411,8 @@ function Bar(props: { answer: TownAnswer; found: TownFound; draft: Draft; again:
           draft={draft}
           preview={preview}
           onClose={() => setReviewing(false)}
-          onPublished={props.again}
+          onRebased={props.again}
+          onPublished={props.onPublished}
         />
       )}
     </aside>

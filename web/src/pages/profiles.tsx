@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { ask, type Failure, newKey, type UserError } from "../api";
 import { graphql, type ResultOf } from "../documents";
 import { keyOf, type Row, withoutKey, withRow } from "../draft";
-import { useAnswer } from "../hooks";
+import { useAnswer, useKept } from "../hooks";
 import { may } from "../session";
 import { who } from "../town";
 import { Busy, Empty, Field, Problem, Problems, Select, useTitle, When } from "../ui";
@@ -92,7 +92,7 @@ function List() {
             <a href={`/profiles/${profile.name}`}>
               <strong>{profile.title}</strong>
               <span>version {profile.current.version}</span>
-              <span>{profile.current.townsFollowing} towns follow it</span>
+              <span>{following(profile.current.townsFollowing)}</span>
             </a>
           </li>
         ))}
@@ -136,11 +136,15 @@ function ProfileOf({ name }: { name: string }) {
   );
 }
 
+function following(towns: number): string {
+  return `${towns.toLocaleString("en")} ${towns === 1 ? "town follows" : "towns follow"} it`;
+}
+
 function Rollout({ found }: { found: Found }) {
   const { townsFollowing: all, townsDue: due, version } = found.current;
   return (
     <p role="status" class="standing">
-      Version {version}; {all} {all === 1 ? "town follows" : "towns follow"} it.{" "}
+      Version {version}; {following(all)}.{" "}
       {due > 0 && (
         <label>
           It has reached {all - due}: <progress max={all} value={all - due} />
@@ -163,33 +167,48 @@ function Diff({ changes }: { changes: readonly { key: string; before?: string | 
   );
 }
 
+/** Kept in the browser until it is published, or thrown away. `base` is the version it was made over. */
+interface Drafted {
+  base: number;
+  smallModel: string;
+  rules: Row[];
+  reason: string;
+}
+
 function Next({ answer, found, again }: { answer: Answer; found: Found; again: () => void }) {
   const published = found.current.rules.map(
     (rule): Row => ({ role: rule.role ?? null, label: rule.label ?? null, rigId: null, model: rule.model }),
   );
-  const [drafted, setDrafted] = useState<{ smallModel: string; rules: Row[] }>();
+  const [drafted, setDrafted] = useKept<Drafted | null>(`profile.${found.name}`, null);
   const [building, setBuilding] = useState(false);
-  const [reason, setReason] = useState("");
   const [key, setKey] = useState(newKey);
   const [busy, setBusy] = useState(false);
   const [failure, setFailure] = useState<Failure>();
   const [errors, setErrors] = useState<readonly UserError[]>([]);
   const [told, setTold] = useState("");
-  const draft = drafted ?? { smallModel: found.current.smallModel, rules: published };
+  const draft: Drafted = drafted ?? {
+    base: found.current.version,
+    smallModel: found.current.smallModel,
+    rules: published,
+    reason: "",
+  };
+  const { reason } = draft;
   const rules = draft.rules.map(({ role, label, model }) => ({ role, label, model }));
   const asked = useAnswer(
     PREVIEW,
     drafted ? { draft: { name: found.name, smallModel: draft.smallModel, rules } } : null,
-    { wait: 200 },
+    { wait: 200, every: 10_000 },
   );
   const preview = asked.data?.previewProfileVersion;
+  const latest = preview?.baseVersion ?? null;
+  const newer = latest !== null && latest > draft.base ? latest : null;
   const publish = async (): Promise<void> => {
     setBusy(true);
     setFailure(undefined);
     try {
       const input = {
         name: found.name,
-        expectedVersion: preview?.baseVersion ?? found.current.version,
+        expectedVersion: draft.base,
         smallModel: draft.smallModel,
         rules,
         reason,
@@ -198,8 +217,7 @@ function Next({ answer, found, again }: { answer: Answer; found: Found; again: (
       const { publishProfileVersion: payload } = await ask(PUBLISH, { input });
       setErrors(payload.userErrors);
       if (payload.userErrors.length === 0) {
-        setDrafted(undefined);
-        setReason("");
+        setDrafted(null);
         setKey(newKey());
         setTold(
           `Version ${payload.currentVersion} is published; ${payload.townsUpdated} of ${payload.townsFollowing} towns have it, ` +
@@ -242,6 +260,13 @@ function Next({ answer, found, again }: { answer: Answer; found: Found; again: (
       </Field>
       <table class="rows">
         <caption>Rules of the draft</caption>
+        <thead>
+          <tr>
+            <th scope="col">For</th>
+            <th scope="col">Model</th>
+            <th scope="col">To do</th>
+          </tr>
+        </thead>
         <tbody>
           {draft.rules.map((row) => (
             <tr key={keyOf(row)}>
@@ -286,7 +311,7 @@ function Next({ answer, found, again }: { answer: Answer; found: Found; again: (
       )}
       <h3>What publishing it does</h3>
       <Problem failure={asked.failure} again={asked.again} />
-      <Busy busy={asked.busy} what="Looking whom it moves" />
+      <Busy busy={asked.busy && !preview} what="Looking whom it moves" />
       {preview && (
         <>
           <Problems errors={preview.userErrors} />
@@ -295,6 +320,17 @@ function Next({ answer, found, again }: { answer: Answer; found: Found; again: (
             {preview.mayorsMoved === 1 ? "mayor moves" : "mayors move"} to another model.
           </p>
           <Diff changes={preview.changes} />
+          {newer !== null && (
+            <div class="notice warn" role="alert">
+              <p>
+                Version {newer} was published meanwhile; your draft was made over version {draft.base}. What you see above is
+                what would change in version {newer}.
+              </p>
+              <button type="button" onClick={() => setDrafted({ ...draft, base: newer })}>
+                Put my draft on top of it
+              </button>
+            </div>
+          )}
         </>
       )}
       <form
@@ -305,17 +341,17 @@ function Next({ answer, found, again }: { answer: Answer; found: Found; again: (
       >
         <Field label="Why? It is kept with the change, in each town.">
           {(id) => (
-            <textarea id={id} required maxLength={500} value={reason} onInput={(event) => setReason(event.currentTarget.value)} />
+            <textarea id={id} required maxLength={500} value={reason} onInput={(event) => setDrafted({ ...draft, reason: event.currentTarget.value })} />
           )}
         </Field>
         <Problem failure={failure} />
         <Problems errors={errors} />
         <div class="actions">
-          <button type="button" onClick={() => setDrafted(undefined)}>
+          <button type="button" onClick={() => setDrafted(null)}>
             Discard
           </button>
-          <button type="submit" class="main" disabled={busy || !preview || preview.userErrors.length > 0 || !reason.trim()}>
-            {busy ? "Publishing…" : `Publish version ${(preview?.baseVersion ?? found.current.version) + 1}`}
+          <button type="submit" class="main" disabled={busy || !preview || preview.userErrors.length > 0 || newer !== null || !reason.trim()}>
+            {busy ? "Publishing…" : `Publish version ${draft.base + 1}`}
           </button>
         </div>
       </form>

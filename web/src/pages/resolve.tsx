@@ -158,7 +158,7 @@ function BeadPicker(props: {
       <Problem failure={asked.failure} again={asked.again} />
       <Busy busy={asked.busy && !page} />
       {page?.edges.length === 0 && (
-        <Empty>{narrowed ? "No bead is like that." : "No bead yet: the host syncs them before it dispatches them."}</Empty>
+        <Empty>{narrowed ? "No bead is like that: widen the search." : "No bead yet: the host syncs them before it dispatches them."}</Empty>
       )}
       <ul class="picks" aria-label="Beads">
         {page?.edges.map(({ node: bead }) => (
@@ -251,8 +251,8 @@ function Answers({ found, subject }: { found: TownFound; subject: Subject }) {
   const town = found.townId;
   const draft = draftOf(town);
   const [bead, task] = "bead" in subject ? [subject.bead, null] : [null, subject.task];
-  const ofBead = useAnswer(OF_BEAD, bead === null ? null : { bead });
-  const ofTask = useAnswer(OF_TASK, task === null ? null : { town, task });
+  const ofBead = useAnswer(OF_BEAD, bead === null ? null : { bead }, { every: 15_000 });
+  const ofTask = useAnswer(OF_TASK, task === null ? null : { town, task }, { every: 15_000 });
   const over = draft ? wireDraft(draft) : null;
   const draftedBead = useAnswer(DRAFTED_BEAD, over && bead !== null ? { town, draft: over, bead } : null);
   const draftedTask = useAnswer(DRAFTED_TASK, over && task !== null ? { town, draft: over, task } : null);

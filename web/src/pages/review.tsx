@@ -37,10 +37,11 @@ export function Review(props: {
   draft: Draft;
   preview: PreviewFound;
   onClose: () => void;
-  onPublished: () => void;
+  onPublished: (told: string) => void;
+  onRebased: () => void;
 }) {
   const { found, draft, preview } = props;
-  const [reason, setReason] = useState("");
+  const reason = draft.reason ?? "";
   const [key] = useState(newKey);
   const [busy, setBusy] = useState(false);
   const [failure, setFailure] = useState<Failure>();
@@ -63,9 +64,8 @@ export function Review(props: {
       if (conflict) setNewer(payload.currentVersion ?? null);
       setErrors(conflict ? [] : payload.userErrors);
       if (payload.userErrors.length === 0) {
+        props.onPublished(`Published as version ${payload.overrideSet?.version}.`);
         keep(found.townId, undefined);
-        props.onPublished();
-        props.onClose();
       }
     } catch (error) {
       setFailure(error as Failure);
@@ -82,7 +82,7 @@ export function Review(props: {
           newer={newer}
           onRebased={() => {
             setNewer(null);
-            props.onPublished();
+            props.onRebased();
           }}
         />
       )}
@@ -125,7 +125,7 @@ export function Review(props: {
               required
               maxLength={500}
               value={reason}
-              onInput={(event) => setReason(event.currentTarget.value)}
+              onInput={(event) => keep(found.townId, { ...draft, reason: event.currentTarget.value })}
             />
           )}
         </Field>
@@ -170,7 +170,7 @@ type Edges = NonNullable<PreviewFound["changeDetection"]>["changedBeads"]["edges
 export function ChangedBeads({ edges, more }: { edges: Edges; more: boolean }) {
   if (edges.length === 0) return null;
   return (
-    <div class="scrolled">
+    <div class="scrolled" tabIndex={0}>
       <table>
         <caption>{more ? `The first ${edges.length} of them` : "They are"}</caption>
         <thead>
@@ -211,7 +211,7 @@ function Conflict(props: { found: TownFound; draft: Draft; newer: number; onReba
   const set: ResultOf<typeof TOWN>["town"] = now.data?.town ?? null;
   const made = since.data?.town?.overrideSetAt;
   const current = set && set.overrideSet.version >= newer ? set.overrideSet : null;
-  const theirs = current ? edits({ ...choiceOf(current), base: draft.base, was: draft.was }) : [];
+  const theirs = current ? edits({ ...choiceOf(current), was: draft.was }) : [];
   return (
     <div class="notice warn" role="alert">
       <p>

@@ -29,11 +29,13 @@ export function TownsPage() {
   return (
     <>
       <h1>Towns</h1>
-      <Field label="Search by name">
-        {(id) => (
-          <input id={id} type="search" value={search} onInput={(event) => setSearch(event.currentTarget.value)} />
-        )}
-      </Field>
+      {may.read.value && (
+        <Field label="Search by name">
+          {(id) => (
+            <input id={id} type="search" value={search} onInput={(event) => setSearch(event.currentTarget.value)} />
+          )}
+        </Field>
+      )}
       {!may.read.value && <Empty>Your credential may look at no town: it takes the scope reader.</Empty>}
       {may.read.value &&
         pages.map((after, index) => (
