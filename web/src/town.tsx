@@ -64,6 +64,14 @@ export function TownFrame({ town, name, children }: { town: string; name?: strin
   );
 }
 
+export function NoTown({ town }: { town: string }) {
+  return (
+    <Empty>
+      There is no town “{town}”, or it is not yours. <a href="/">See the towns</a>.
+    </Empty>
+  );
+}
+
 /** Reads a town and hands it on; says so where it is not there. */
 export function WithTown(props: {
   town: string;
@@ -71,15 +79,12 @@ export function WithTown(props: {
 }) {
   const asked = useAnswer(TOWN, { town: props.town }, { every: 15_000 });
   const found = asked.data?.town;
+  const isMissing = asked.failure?.code === "NOT_FOUND"; // as its profiles are answered
   return (
     <TownFrame town={props.town} name={found?.name}>
-      <Problem failure={asked.failure} again={asked.again} />
+      <Problem failure={isMissing ? undefined : asked.failure} again={asked.again} />
       <Busy busy={asked.busy && !asked.data} />
-      {asked.data && !found && (
-        <Empty>
-          There is no town “{props.town}”, or it is not yours. <a href="/">See the towns</a>.
-        </Empty>
-      )}
+      {isMissing && <NoTown town={props.town} />}
       {asked.data && found && props.children(asked.data, found, asked.again)}
     </TownFrame>
   );

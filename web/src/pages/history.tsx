@@ -4,7 +4,7 @@ import { ask, Failure, headers, newKey, type UserError } from "../api";
 import { graphql, type AuditAction, type ResultOf } from "../documents";
 import { useAnswer, useKept } from "../hooks";
 import { may } from "../session";
-import { TownFrame, who } from "../town";
+import { NoTown, TownFrame, who } from "../town";
 import { Badge, Busy, Dialog, Empty, Field, Problem, Problems, Select, When } from "../ui";
 import { beads, mayorTold, PREVIEW } from "./models";
 import { ChangedBeads } from "./review";
@@ -64,7 +64,7 @@ export function HistoryPage({ town }: { town: string }) {
     <TownFrame town={town} name={found?.name}>
       <Problem failure={asked.failure} again={asked.again} />
       <Busy busy={asked.busy && !asked.data} />
-      {asked.data && !found && <Empty>There is no town “{town}”, or it is not yours.</Empty>}
+      {asked.data && !found && <NoTown town={town} />}
       {found && (
         <>
           <Spread versions={versions} />

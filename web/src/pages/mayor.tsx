@@ -2,7 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { graphql, type SignalCause, type SignalClosure } from "../documents";
 import { useAnswer, useFeed } from "../hooks";
-import { TownFrame } from "../town";
+import { NoTown, TownFrame } from "../town";
 import { Badge, Busy, Empty, ModelName, Problem, When } from "../ui";
 
 const MAYOR = graphql(/* GraphQL */ `
@@ -53,7 +53,7 @@ export function MayorPage({ town }: { town: string }) {
     <TownFrame town={town} name={found?.name}>
       <Problem failure={asked.failure} again={asked.again} />
       <Busy busy={asked.busy && !asked.data} />
-      {asked.data && !found && <Empty>There is no town “{town}”, or it is not yours.</Empty>}
+      {asked.data && !found && <NoTown town={town} />}
       {mayor && (
         <>
           <p class={mayor.restartRequired ? "notice warn" : "notice good"} role="status">

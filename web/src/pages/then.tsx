@@ -1,8 +1,8 @@
 /** A town's models as they were when a version came into force: nothing can be changed here. */
 import { graphql } from "../documents";
 import { useAnswer } from "../hooks";
-import { TownFrame, who } from "../town";
-import { Badge, Busy, Empty, ModelName, Problem, When } from "../ui";
+import { NoTown, TownFrame, who } from "../town";
+import { Badge, Busy, ModelName, Problem, When } from "../ui";
 
 const THEN = graphql(/* GraphQL */ `
   query Then($town: ID!, $version: Int!) {
@@ -29,7 +29,7 @@ export function ThenPage({ town, version }: { town: string; version: string }) {
     <TownFrame town={town} name={asked.data?.town?.name}>
       <Problem failure={asked.failure} again={asked.again} />
       <Busy busy={asked.busy && !asked.data} />
-      {asked.data && !asked.data.town && <Empty>There is no town “{town}”, or it is not yours.</Empty>}
+      {asked.data && !asked.data.town && <NoTown town={town} />}
       {set && (
         <>
           <p class="notice warn">
