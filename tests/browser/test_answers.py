@@ -63,7 +63,7 @@ def test_bead__under_a_draft__has_both_answers_side_by_side(visits: Visits, base
     page.get_by_role("button", name=f"A {town_id}-a").click()
     published, drafted = page.get_by_role("article").nth(0), page.get_by_role("article").nth(1)
     expect(published).to_contain_text(SONNET)
-    expect(published).to_contain_text("because: profile Balanced")
+    expect(published).to_contain_text("because: profile balanced “Polecat (default)”")
     expect(drafted.get_by_role("heading")).to_have_text("Under your draft")
     expect(drafted).to_contain_text("because: override “Polecat (default)”")
 
@@ -78,7 +78,7 @@ def test_task__described__is_answered_under_what_is_published_and_under_the_draf
     form = page.get_by_role("form", name="A task")
     published, drafted = page.get_by_role("article").nth(0), page.get_by_role("article").nth(1)
     form.get_by_role("checkbox", name="gt:pr-fixup").check()
-    expect(published).to_contain_text("because: profile Balanced v1, “Polecat — label: gt:pr-fixup”")
+    expect(published).to_contain_text("because: profile balanced “Polecat — label: gt:pr-fixup”")
     form.get_by_label("Role").select_option("MAYOR")
     expect(published).to_contain_text(OPUS)
     expect(drafted).to_contain_text("because: override “Mayor”")
@@ -123,8 +123,8 @@ def test_search__of_ten_thousand_beads__answers_each_pause_once_and_leaves_nothi
             searches.append(sent["variables"]["filter"]["titleContains"])
 
     page.on("request", asked)
-    page.on("requestfinished", under_way.remove)
-    page.on("requestfailed", under_way.remove)
+    page.on("requestfinished", lambda request: under_way.remove(request))  # noqa: PLW0108  # it wants a function
+    page.on("requestfailed", lambda request: under_way.remove(request))  # noqa: PLW0108
     beads = page.get_by_role("list", name="Beads").get_by_role("listitem")
     title = page.get_by_label("Title")
     expect(title).to_be_visible()
