@@ -112,7 +112,6 @@ def test_search__of_ten_thousand_beads__answers_each_pause_once_and_leaves_nothi
 ) -> None:
     page = visits.open(base, "about:blank")
     page.clock.install()
-    page.goto(f"/towns/{large}/resolve")
     under_way: list[Request] = []
     searches: list[str] = []
 
@@ -125,6 +124,7 @@ def test_search__of_ten_thousand_beads__answers_each_pause_once_and_leaves_nothi
     page.on("request", asked)
     page.on("requestfinished", lambda request: under_way.remove(request))  # noqa: PLW0108  # it wants a function
     page.on("requestfailed", lambda request: under_way.remove(request))  # noqa: PLW0108
+    page.goto(f"/towns/{large}/resolve")
     beads = page.get_by_role("list", name="Beads").get_by_role("listitem")
     title = page.get_by_label("Title")
     expect(title).to_be_visible()

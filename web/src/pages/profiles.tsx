@@ -309,7 +309,7 @@ function Next({ answer, found, again }: { answer: Answer; found: Found; again: (
           Add rule…
         </button>
       )}
-      <h3>What publishing it does</h3>
+      <h2>What publishing it does</h2>
       <Problem failure={asked.failure} again={asked.again} />
       <Busy busy={asked.busy && !preview} what="Looking whom it moves" />
       {preview && (
