@@ -1,4 +1,4 @@
-"""An OpenID Connect issuer on loopback: discovery and keys over HTTP, tokens that it signs, and signing in for pages."""
+"""An OpenID Connect issuer on loopback: discovery and keys over HTTP, tokens that it signs, and a way to sign in."""
 
 import base64
 import hashlib
@@ -180,10 +180,9 @@ class Issuer:
         same = ("client_id", "redirect_uri")
         is_theirs = begun and all(said.get(name) == begun[name] for name in same)
         if is_theirs and challenge.rstrip(b"=").decode() == begun["code_challenge"]:
-            granted = {"scopes": self.scopes, "nonce": begun["nonce"]}
             tokens = {
-                "access_token": self.token(**granted),
-                "id_token": self.token(**granted, aud=begun["client_id"]),
+                "access_token": self.token(scopes=self.scopes),
+                "id_token": self.token(scopes=self.scopes, aud=begun["client_id"], nonce=begun["nonce"]),
                 "token_type": "Bearer",
                 "expires_in": 3600,
             }

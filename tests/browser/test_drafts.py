@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.visiting import Visits
 from tests.client import Api
@@ -204,10 +204,7 @@ def mortal(url: str) -> Iterator[Mortal]:
         made.close()
 
 
-def test_pages__whose_server_is_killed_and_comes_back__say_so_and_go_on_by_themselves(
-    browser: Browser, url: str, visits: Visits
-) -> None:
-    assert browser.is_connected()
+def test_pages__whose_server_is_killed_and_comes_back__say_so_and_go_on_by_themselves(url: str, visits: Visits) -> None:
     visits.expected += ["ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET"]
     lost = "The server can't be reached."
     with mortal(url) as server:

@@ -1,20 +1,20 @@
 """What holds for each page: no fault that axe finds, in both themes; nothing to scroll sideways; little to load."""
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, Literal
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from api.pages import STATIC
 from tests.browser.visiting import Visits, violations
 from tests.client import Api
-from tests.e2e.process import serving_process
-from tests.towns import HAIKU, OPUS, make_town, publish, rule
+from tests.towns import HAIKU, OPUS, publish, rule
 
 SCRIPT_BYTES: Final = 60_000  # gzipped
 WIDTHS: Final = (360, 1280)
+THEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 TOO_WIDE: Final = """document.scrollingElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("main *")]
     .filter(it => it.getBoundingClientRect().right > innerWidth).map(it => it.outerHTML.slice(0, 200))"""
 NAME: Final = "Bureau-de-la-ville-qui-porte-un-nom-sans-espaces-et-n-en-finit-pas-" * 2
@@ -133,23 +133,29 @@ def _long_names(api: Api) -> None:
     api.done("syncBeads", townId="restarting", beads=beads)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("visit", PAGES, ids=lambda visit: visit.__name__)
-def test_page__in_each_theme__has_no_fault_that_axe_finds(
-    visits: Visits, base: str, visit: Visit, theme: Literal["light", "dark"]
-) -> None:
-    page = visits.open(base, color_scheme=theme)
-    visit(page)
-    assert violations(page) == []
+@pytest.fixture(scope="module", params=PAGES, ids=lambda visit: visit.__name__)
+def shown(browser: Browser, base: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """Each of the pages; loaded narrow, and light."""
+    visits = Visits(browser=browser)
+    page = visits.open(base, viewport={"width": WIDTHS[0], "height": 740}, color_scheme="light")
+    request.param(page)
+    yield page
+    visits.close()
+    assert visits.faults == []
 
 
-@pytest.mark.parametrize("visit", PAGES, ids=lambda visit: visit.__name__)
-def test_page__narrow_or_wide__does_not_scroll_sideways(visits: Visits, base: str, visit: Visit) -> None:
-    page = visits.open(base, viewport={"width": WIDTHS[0], "height": 740})
-    visit(page)
+def test_page__in_each_theme__has_no_fault_that_axe_finds(shown: Page) -> None:
+    found = {}
+    for theme in THEMES:
+        shown.emulate_media(color_scheme=theme)
+        found[theme] = violations(shown)
+    assert found == {theme: [] for theme in THEMES}
+
+
+def test_page__narrow_or_wide__does_not_scroll_sideways(shown: Page) -> None:
     for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 740})
-        assert page.evaluate(TOO_WIDE) == [], width
+        shown.set_viewport_size({"width": width, "height": 740})
+        assert shown.evaluate(TOO_WIDE) == [], width
 
 
 def test_scripts__all_of_them__are_small() -> None:

@@ -52,7 +52,9 @@ def test_spread__of_versions__is_a_picture_and_a_table(history: Page) -> None:
     history.get_by_text("As a table").click()
     table = history.get_by_role("table")
     expect(table.get_by_role("columnheader")).to_have_text(["Version", HAIKU, OPUS])
-    expect(table.get_by_role("row")).to_have_text([f"Version{HAIKU}{OPUS}", "100", "202", "320"])  # the first had no beads
+    expect(table.get_by_role("row")).to_have_text(
+        [f"Version{HAIKU}{OPUS}", "100", "202", "320"]
+    )  # the first had no beads
 
 
 def test_version__as_it_was_then__is_shown_without_anything_to_change(history: Page) -> None:
@@ -169,7 +171,9 @@ def test_profile__next_version__tells_whom_it_moves_and_is_published(profile: Pa
     expect(profile.get_by_label("Model for mayor")).to_have_value(SONNET)
     expect(profile.get_by_label("Why?")).to_have_value("Sonnet plans as well.")
     profile.get_by_role("button", name="Publish version 2").click()
-    expect(profile.get_by_text("Version 2 is published; 2 of 2 towns have it, 2 mayors have to restart.")).to_be_visible()
+    expect(
+        profile.get_by_text("Version 2 is published; 2 of 2 towns have it, 2 mayors have to restart.")
+    ).to_be_visible()
     entry = version(profile, 2)
     expect(entry).to_contain_text("“Sonnet plans as well.”")
     expect(entry).to_contain_text(f"mayor: {OPUS} → {SONNET}")

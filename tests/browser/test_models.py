@@ -177,7 +177,12 @@ REGISTER = "mutation ($m: [ModelInput!]!) { registerModels(models: $m) { userErr
 
 def publish_own(api: Api, town_id: str, version: int, fixup: str, merging: str) -> None:
     """Publish the version of a town's own profile that has these models for fixups and for the refinery."""
-    rules = [(None, None, SONNET), ("POLECAT", None, SONNET), ("POLECAT", "gt:pr-fixup", fixup), ("REFINERY", None, merging)]
+    rules = [
+        (None, None, SONNET),
+        ("POLECAT", None, SONNET),
+        ("POLECAT", "gt:pr-fixup", fixup),
+        ("REFINERY", None, merging),
+    ]
     api.done(
         "publishProfileVersion",
         name="custom",
@@ -223,7 +228,9 @@ def remarkable(visits: Visits, base: str, api: Api) -> Page:
 def test_override__that_needs_a_look__is_marked_and_mended_with_one_click(
     remarkable: Page, title: str, mark: str
 ) -> None:
-    row = remarkable.get_by_role("row").filter(has=remarkable.get_by_role("combobox", name=f"Model for {title}", exact=True))
+    row = remarkable.get_by_role("row").filter(
+        has=remarkable.get_by_role("combobox", name=f"Model for {title}", exact=True)
+    )
     expect(row.get_by_text(mark, exact=True)).to_be_visible()
     row.get_by_role("button", name="Use profile").first.click()
     expect(remarkable.get_by_text("1 change not published")).to_be_visible()

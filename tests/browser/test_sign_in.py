@@ -31,13 +31,19 @@ def oidc(it: Issuer) -> Issuer:
 
 
 @pytest.fixture(scope="module")
-def api(browser: Browser, url: str, it: Issuer) -> Iterator[Api]:
+def api(browser: Browser, url: str, it: Issuer) -> Iterator[Api]:  # noqa: ARG001  # no server where there is no browser
     """A Townclerk that asks everyone who they are, with the demo town."""
-    assert browser.is_connected()
     apart(with_store, url, seed_demo)
-    named = {"oidc_issuer": it.url, "oidc_audience": AUDIENCE, "oidc_client_id": "pages"}
-    claims = {"oidc_scopes_claim": SCOPES, "oidc_towns_claim": TOWNS}
-    with serving_process(url, dev=False, **named, **claims) as server:
+    settings = {
+        "issuer": it.url,
+        "audience": AUDIENCE,
+        "client_id": "pages",
+        "scopes_claim": SCOPES,
+        "towns_claim": TOWNS,
+    }
+    with serving_process(
+        url, dev=False, plant=None, **{f"oidc_{name}": value for name, value in settings.items()}
+    ) as server:
         yield server.api
 
 
