@@ -34,15 +34,14 @@ def oidc(it: Issuer) -> Issuer:
 def api(browser: Browser, url: str, it: Issuer) -> Iterator[Api]:  # noqa: ARG001  # no server where there is no browser
     """A Townclerk that asks everyone who they are, with the demo town."""
     apart(with_store, url, seed_demo)
-    settings = {
-        "issuer": it.url,
-        "audience": AUDIENCE,
-        "client_id": "pages",
-        "scopes_claim": SCOPES,
-        "towns_claim": TOWNS,
-    }
     with serving_process(
-        url, dev=False, plant=None, **{f"oidc_{name}": value for name, value in settings.items()}
+        url,
+        dev=False,
+        oidc_issuer=it.url,
+        oidc_audience=AUDIENCE,
+        oidc_client_id="pages",
+        oidc_scopes_claim=SCOPES,
+        oidc_towns_claim=TOWNS,
     ) as server:
         yield server.api
 
