@@ -35,8 +35,8 @@ class _Forever(StaticFiles):
         return answer
 
 
-def page_routes(signing_in: SigningIn | None, folder: Path = STATIC) -> list[BaseRoute]:
-    """The routes of the pages; where they were not built, one that says so."""
+def page_routes(signing_in: SigningIn | None, *, is_open: bool, folder: Path = STATIC) -> list[BaseRoute]:
+    """The routes of the pages; where they were not built, one that says so. `is_open`: nobody has to sign in."""
     index = folder / "index.html"
     if not index.exists():
         return [Route("/", _not_built)]
@@ -49,7 +49,8 @@ def page_routes(signing_in: SigningIn | None, folder: Path = STATIC) -> list[Bas
         return FileResponse(folder / "icon.svg", headers=headers)
 
     async def sign_in(_request: Request) -> Response:
-        return JSONResponse({"oidc": None if signing_in is None else _told(signing_in)}, headers=headers)
+        told = {"open": is_open, "oidc": None if signing_in is None else _told(signing_in)}
+        return JSONResponse(told, headers=headers)
 
     return [
         *(Route(path, page) for path in PATHS),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.visiting import Visits
+from tests.browser.visiting import Visits, faults_in_each_theme
 from tests.client import Api
 from tests.e2e.process import Server, serving_process
 from tests.towns import HAIKU, OPUS, SONNET, make_town, publish, sync
@@ -137,6 +137,7 @@ def test_draft__over_a_version_that_is_not_the_last_any_more__is_put_on_top_of_i
     expect(conflict).to_contain_text("Version 2 was published meanwhile by dev")
     expect(conflict).to_contain_text("“Merging is easy.”")
     expect(conflict.get_by_role("listitem")).to_have_text(f"Refinery (default): as the profile says → {HAIKU}")
+    assert faults_in_each_theme(town_page) == []
     conflict.get_by_role("button", name="Put my draft on top of it").click()
     expect(mine.get_by_label("Why?")).to_have_value("Plan on Sonnet.")
     mine.get_by_role("button", name="Publish as version 3").click()

@@ -2,19 +2,18 @@
 
 import gzip
 from collections.abc import Callable, Iterator
-from typing import Final, Literal
+from typing import Final
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from api.pages import STATIC
-from tests.browser.visiting import Visits, violations
+from tests.browser.visiting import Visits, faults_in_each_theme
 from tests.client import Api
 from tests.towns import HAIKU, OPUS, publish, rule
 
 SCRIPT_BYTES: Final = 60_000  # gzipped
 WIDTHS: Final = (360, 1280)
-THEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 TOO_WIDE: Final = """document.scrollingElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("main *")]
     .filter(it => it.getBoundingClientRect().right > innerWidth).map(it => it.outerHTML.slice(0, 200))"""
 NAME: Final = "Bureau-de-la-ville-qui-porte-un-nom-sans-espaces-et-n-en-finit-pas-" * 2
@@ -145,11 +144,7 @@ def shown(browser: Browser, base: str, request: pytest.FixtureRequest) -> Iterat
 
 
 def test_page__in_each_theme__has_no_fault_that_axe_finds(shown: Page) -> None:
-    found = {}
-    for theme in THEMES:
-        shown.emulate_media(color_scheme=theme)
-        found[theme] = violations(shown)
-    assert found == {theme: [] for theme in THEMES}
+    assert faults_in_each_theme(shown) == []
 
 
 def test_page__narrow_or_wide__does_not_scroll_sideways(shown: Page) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.visiting import Visits
+from tests.browser.visiting import Visits, faults_in_each_theme
 from tests.client import Api
 from tests.towns import HAIKU, OPUS, SONNET, make_town, publish, rule
 
@@ -235,6 +235,11 @@ def test_override__that_needs_a_look__is_marked_and_mended_with_one_click(
     row.get_by_role("button", name="Use profile").first.click()
     expect(remarkable.get_by_text("1 change not published")).to_be_visible()
     expect(remarkable.get_by_role("heading", name="Advanced overrides (6 set)")).to_be_visible()
+
+
+def test_marks__of_every_kind__have_no_fault_that_axe_finds(remarkable: Page) -> None:
+    expect(remarkable.get_by_text("stale", exact=True)).to_be_visible()
+    assert faults_in_each_theme(remarkable) == []
 
 
 def test_override__of_a_deprecated_model__moves_to_the_one_in_its_place(remarkable: Page) -> None:

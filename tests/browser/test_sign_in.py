@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from api.demo import seed_demo
-from tests.browser.visiting import Visits, apart
+from tests.browser.visiting import Visits, apart, faults_in_each_theme
 from tests.chains import with_store
 from tests.client import Api
 from tests.e2e.process import serving_process
@@ -46,12 +46,6 @@ def api(browser: Browser, url: str, it: Issuer) -> Iterator[Api]:  # noqa: ARG00
         yield server.api
 
 
-@pytest.fixture
-def visits(visits: Visits) -> Visits:
-    visits.expected.append(UNAUTHORIZED)
-    return visits
-
-
 def sign_in(page: Page, token: str) -> None:
     page.get_by_label("API token").fill(token)
     page.get_by_role("button", name="Sign in", exact=True).click()
@@ -88,14 +82,30 @@ def test_token__pasted_once__is_kept_for_the_tab_and_for_nobody_else(
 
 
 def test_token__that_is_wrong__is_refused_with_a_message(visits: Visits, base: str, url: str) -> None:
+    visits.expected.append(UNAUTHORIZED)
     page = visits.open(base, "/towns/demo")
     sign_in(page, "tck_0123456789abcdef_nonsense")
     expect(page.get_by_role("alert")).to_contain_text("token")
+    assert faults_in_each_theme(page) == []
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
     sign_in(page, f" {apart(make_token, url, 'reader')} ")  # as it comes with what was copied around it
     expect(page.get_by_role("heading", name="Demo town")).to_be_visible()  # where they wanted to be
 
 
+def test_token__revoked_while_a_feed_is_open__leads_back_to_sign_in(visits: Visits, base: str, url: str) -> None:
+    visits.expected.append(UNAUTHORIZED)
+    page = visits.open(base, "/towns/demo/mayor")
+    token = apart(make_token, url, "reader")
+    sign_in(page, token)
+    expect(page.get_by_text("Live:")).to_be_visible()
+    apart(revoke, url, token)
+    expect(page.get_by_label("API token")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("token")
+
+
 def test_token__revoked_meanwhile__leads_back_to_sign_in(visits: Visits, base: str, url: str) -> None:
+    visits.expected.append(UNAUTHORIZED)
     page = visits.open(base)
     token = apart(make_token, url, "editor")
     sign_in(page, token)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, Literal, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
@@ -22,7 +22,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 SKIPPED: Final = "the pages were not looked at"
-SECONDS: Final = 15  # for what takes no time when there is nothing else to do
+SECONDS: Final = 30  # for what takes no time when there is nothing else to do
 _AXE: Final = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 _FLAGS: Final = (
     "--no-sandbox",  # tests may run as root; they look at nothing but their own pages
@@ -101,13 +101,22 @@ class Visits:
             self.faults.append(f"asks {request.url}")
 
 
+def faults_in_each_theme(page: Page) -> list[str]:
+    """What axe has against a page."""
+    found = []
+    themes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for theme in themes:
+        page.emulate_media(color_scheme=theme)
+        found += [f"{theme}: {fault}" for fault in _violations(page)]
+    return found
+
+
 @cache
 def _axe() -> str:
     return _AXE.read_text(encoding="utf-8")
 
 
-def violations(page: Page) -> list[str]:
-    """What axe has against a page."""
+def _violations(page: Page) -> list[str]:
     page.evaluate(_axe())
     found: list[dict[str, Any]] = page.evaluate("async () => (await axe.run()).violations")
     return [

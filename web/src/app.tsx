@@ -2,7 +2,7 @@ import { effect, signal } from "@preact/signals";
 import { LocationProvider, Route, Router, useLocation } from "preact-iso";
 import { ask, type Failure } from "./api";
 import { graphql } from "./documents";
-import { comeBack } from "./elsewhere";
+import { comeBack, terms } from "./elsewhere";
 import { HistoryPage } from "./pages/history";
 import { MayorPage } from "./pages/mayor";
 import { ModelsPage } from "./pages/models";
@@ -44,7 +44,11 @@ void comeBack()
   .then(() =>
     effect(() => {
       [token.value, round.value]; // asked anew with each token
-      ask(VIEWER, {}).then((answer) => (viewer.value = answer.viewer), failed);
+      const enter = token.value ? Promise.resolve(true) : terms().then((told) => told?.open ?? true);
+      enter
+        .then((may) => (may ? ask(VIEWER, {}) : null))
+        .then((answer) => (viewer.value = answer?.viewer ?? null))
+        .catch(failed);
     }),
   );
 

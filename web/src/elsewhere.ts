@@ -21,11 +21,16 @@ interface Begun {
 const BEGUN = "townclerk.sign-in";
 const redirect = (): string => `${location.origin}/`;
 
-/** The issuer to sign in with; null where there is none. */
-export async function issuer(): Promise<Issuer | null> {
+/** How one gets in: `open` is whether nobody has to sign in, `oidc` with whom one can. */
+interface Terms {
+  open: boolean;
+  oidc: Issuer | null;
+}
+
+/** Null where the server does not say. */
+export async function terms(): Promise<Terms | null> {
   const answer = await fetch("/sign-in").catch(() => null);
-  if (!answer?.ok) return null;
-  return ((await answer.json()) as { oidc: Issuer | null }).oidc;
+  return answer?.ok ? ((await answer.json()) as Terms) : null;
 }
 
 export async function leaveToSignIn(at: Issuer): Promise<void> {
@@ -60,7 +65,7 @@ export async function comeBack(): Promise<void> {
   const begun = JSON.parse(kept) as Begun;
   history.replaceState(null, "", begun.path);
   try {
-    const at = await issuer();
+    const at = (await terms())?.oidc;
     if (!at) throw new Error("the server names no issuer");
     const found = await discovered(at);
     const client: oauth.Client = { client_id: at.clientId };

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import { type Issuer, issuer, leaveToSignIn } from "../elsewhere";
+import { type Issuer, leaveToSignIn, terms } from "../elsewhere";
 import { refusal, signIn } from "../session";
 import { Field } from "../ui";
 
@@ -7,7 +7,7 @@ export function SignInPage() {
   const [given, setGiven] = useState("");
   const [elsewhere, setElsewhere] = useState<Issuer | null>(null);
   useEffect(() => {
-    void issuer().then(setElsewhere);
+    void terms().then((told) => setElsewhere(told?.oidc ?? null));
   }, []);
   const leave = (at: Issuer): void => {
     leaveToSignIn(at).catch(() => {
