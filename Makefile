@@ -5,13 +5,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: serve test soak install lint style types imports lock
+.PHONY: serve test soak install pages lint style types imports lock
 
-serve: $(READY)
+serve: $(READY) pages
 	$(BIN)/townclerk serve --dev
 
 # Compiled code is kept, also where the environment has it thrown away: many processes take part, and each reads it.
-test: $(READY)
+test: $(READY) pages
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 
 SOAK ?= full
@@ -19,6 +19,10 @@ soak: $(READY)
 	SOAK=$(SOAK) $(BIN)/python -m tests.reliability.soak
 
 install: $(READY)
+
+# The install builds the pages; this builds them anew where their sources have changed since.
+pages: $(READY)
+	@$(BIN)/python hatch_build.py || echo "The settings pages were not built; the API works without them." >&2
 
 lint: style types imports
 

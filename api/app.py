@@ -29,6 +29,7 @@ from api.door import GraphQLDoor, Turnstile
 from api.event_stream import EventStream
 from api.metrics import Metrics
 from api.observability import RequestLog, configure_logging, log_operation
+from api.pages import page_routes
 from api.pubsub import PubSub
 from api.schema import build_schema
 from api.settings import Settings
@@ -91,6 +92,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock,
             Route("/audit/export", audit_export(store, streams)),
             Route("/healthz", _healthz),
             Route("/readyz", _readyz(store)),
+            *page_routes(wiring.signing_in(settings), is_open=settings.dev),
             Route("/metrics", _for_those_who(MEASURE, doorkeeper, metrics.show)),
         ],
         exception_handlers={HTTPException: _http_error, 500: _internal_error},

@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     )
     oidc_issuer: str | None = Field(default=None, description="OpenID Connect: the issuer whose tokens are taken.")
     oidc_audience: str | None = Field(default=None, description="Whom its tokens have to be for.")
+    oidc_client_id: str | None = Field(default=None, description="As which client the settings pages sign users in.")
+    oidc_scope: str = Field(default="openid", description="What the settings pages ask the issuer for.")
     oidc_jwks_url: str | None = Field(default=None, description="Where its keys are; by default it is asked.")
     oidc_algorithms: tuple[str, ...] = Field(default=("RS256", "ES256"), description="Signatures that are taken.")
     oidc_name_claim: str = Field(default="sub", description="The claim that says who it is.")

@@ -6,6 +6,7 @@ from api.auth import Doorkeeper
 from api.buckets import Buckets
 from api.door import Bounds
 from api.oidc import Oidc, OidcOptions
+from api.pages import SigningIn
 from api.pubsub import PubSub
 from api.schema import TownclerkSchema
 from api.schema.limits import QueryLimits
@@ -99,6 +100,19 @@ def oidc_options(settings: Settings) -> OidcOptions | None:
         scopes_claim=settings.oidc_scopes_claim,
         towns_claim=settings.oidc_towns_claim,
         scope_names=settings.oidc_scope_names,
+    )
+
+
+def signing_in(settings: Settings) -> SigningIn | None:
+    """Where users of the settings pages sign in; None where they paste tokens."""
+    if settings.oidc_issuer is None or settings.oidc_client_id is None:
+        return None
+    return SigningIn(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        scope=settings.oidc_scope,
+        # of the two that the issuer gives out, an ID token is for the client
+        token="id_token" if settings.oidc_audience == settings.oidc_client_id else "access_token",
     )
 
 

@@ -92,11 +92,13 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    skipped = [
-        report
-        for report in terminalreporter.stats.get("skipped", [])
-        if "the PostgreSQL half was not run" in str(report.longrepr)
-    ]
-    if skipped:
-        terminalreporter.section("WARNING", red=True, bold=True)
-        terminalreporter.line(f"{len(skipped)} tests did NOT run on PostgreSQL: no server binaries were found.")
+    halves = {
+        "the PostgreSQL half was not run": "on PostgreSQL: no server binaries were found",
+        "the pages were not looked at": "in a browser: there is no Chromium, or the pages are not built",
+    }
+    reasons = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    for half, why in halves.items():
+        skipped = sum(half in reason for reason in reasons)
+        if skipped:
+            terminalreporter.section("WARNING", red=True, bold=True)
+            terminalreporter.line(f"{skipped} tests did NOT run {why}.")

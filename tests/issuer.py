@@ -1,7 +1,10 @@
-"""An OpenID Connect issuer on loopback: discovery and keys over HTTP, and tokens that it signs."""
+"""An OpenID Connect issuer on loopback: discovery and keys over HTTP, tokens that it signs, and a way to sign in."""
 
+import base64
+import hashlib
 import ipaddress
 import json
+import secrets
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +15,7 @@ from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import jwt
 from cryptography import x509
@@ -27,6 +30,8 @@ TOWNS: Final = "towns"
 SECONDS: Final = 30  # for what takes no time when there is nothing else to do
 _DISCOVERY: Final = "/.well-known/openid-configuration"
 _JWKS: Final = "/keys"
+_AUTHORIZATION: Final = "/authorize"
+_TOKEN: Final = "/token"  # noqa: S105  # a path
 _DRIBBLE_SECONDS: Final = 0.05
 _CURVES: Final[Mapping[str, ec.EllipticCurve]] = {
     "ES256": ec.SECP256R1(),
@@ -87,6 +92,9 @@ class Issuer:
     redirects: bool = False  # the keys have moved, it says: they are where they were
     dribbles: str | None = None  # "headers" or "body": they come little by little and don't end until `let_go`
     keys: bytes | None = None  # answered in place of the keys
+    scopes: Sequence[str] = ("reader",)  # of whoever signs in, as alice and for all towns
+    denies: bool = False  # whoever signs in is sent back with an error
+    _begun: dict[str, dict[str, str]] = field(default_factory=dict)  # what each code was asked for with
     asked: threading.Event = field(default_factory=threading.Event)  # since `hold`
     _may_answer: threading.Event = field(default_factory=threading.Event)
 
@@ -147,13 +155,53 @@ class Issuer:
                 handler.wfile.write(b"x-y: z\n")
                 if self._may_answer.wait(_DRIBBLE_SECONDS):
                     return
-        status, body = self._answer(handler.path.removeprefix(urlsplit(self.url).path))
+        path, _, query = handler.path.removeprefix(urlsplit(self.url).path).partition("?")
+        if path == _AUTHORIZATION:
+            handler.send_response(302)
+            handler.send_header("location", self._authorized(dict(parse_qsl(query))))
+            handler.send_header("content-length", "0")
+            handler.end_headers()
+            return
+        status, body = self._answer(path)
         handler.send_response(status)
+        handler.send_header("access-control-allow-origin", "*")
         if status == 302:
             handler.send_header("location", f"{self.jwks_url}/moved")
         handler.send_header("content-length", str(len(body)))
         handler.end_headers()
         handler.wfile.write(body)
+
+    def exchange_on(self, handler: BaseHTTPRequestHandler) -> None:
+        """Write what a code is given for: tokens, to whoever has begun to sign in with it."""
+        body = handler.rfile.read(int(handler.headers["content-length"]))
+        said = dict(parse_qsl(body.decode()))
+        begun = self._begun.pop(said.get("code", ""), {})
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(said.get("code_verifier", "").encode()).digest())
+        same = ("client_id", "redirect_uri")
+        is_theirs = begun and all(said.get(name) == begun[name] for name in same)
+        if is_theirs and challenge.rstrip(b"=").decode() == begun["code_challenge"]:
+            tokens = {
+                "access_token": self.token(scopes=self.scopes),
+                "id_token": self.token(scopes=self.scopes, aud=begun["client_id"], nonce=begun["nonce"]),
+                "token_type": "Bearer",
+                "expires_in": 3600,
+            }
+            status, answer = 200, json.dumps(tokens).encode()
+        else:
+            status, answer = 400, json.dumps({"error": "invalid_grant"}).encode()
+        handler.send_response(status)
+        handler.send_header("access-control-allow-origin", "*")
+        handler.send_header("content-type", "application/json")
+        handler.send_header("content-length", str(len(answer)))
+        handler.end_headers()
+        handler.wfile.write(answer)
+
+    def _authorized(self, asked: dict[str, str]) -> str:
+        """Where whoever wants to sign in is sent: nobody asks them for a password here."""
+        code = secrets.token_hex(8)
+        told = {"error": "access_denied"} if self.denies else {"code": code}
+        self._begun[code] = asked
+        return f"{asked['redirect_uri']}?{urlencode({**told, 'state': asked['state']})}"
 
     def _answer(self, path: str) -> tuple[int, bytes]:
         """The status and the body."""
@@ -166,7 +214,13 @@ class Issuer:
         if self.is_down:
             return 503, b"down"
         if path == _DISCOVERY:
-            return 200, json.dumps({"issuer": self.url, "jwks_uri": self.jwks_url, **self.discovery}).encode()
+            said = {
+                "issuer": self.url,
+                "jwks_uri": self.jwks_url,
+                "authorization_endpoint": self.url + _AUTHORIZATION,
+                "token_endpoint": self.url + _TOKEN,
+            }
+            return 200, json.dumps({**said, **self.discovery}).encode()
         if path.startswith(_JWKS):
             moves = self.redirects and path == _JWKS
             body = json.dumps({"keys": self.jwks}).encode() if self.keys is None else self.keys
@@ -209,6 +263,10 @@ def issuer(
         def do_GET(self) -> None:  # the base class names it
             with suppress(BrokenPipeError, ConnectionResetError):  # who asked may have given up
                 made[0].answer_on(self)
+
+        def do_POST(self) -> None:  # the base class names it
+            with suppress(BrokenPipeError, ConnectionResetError):
+                made[0].exchange_on(self)
 
         def log_message(self, *_: object) -> None:
             pass
