@@ -53,7 +53,7 @@ def serve(host: str, port: int, dev: bool, workers: int) -> None:  # noqa: FBT00
     with_store(settings, lambda store: _prepare(store, settings))
     database = make_url(settings.database_url).render_as_string(hide_password=True)
     mode = f"dev mode, {database}" if dev else database
-    click.echo(f"Townclerk serves on http://{host}:{port}/graphql ({mode})")
+    click.echo(f"Townclerk serves on http://{host}:{port}, its API on /graphql ({mode})")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it anew once all requests are answered
     config = uvicorn.Config(
         "api.app:served_app",
