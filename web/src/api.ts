@@ -26,6 +26,8 @@ interface GraphQLAnswer {
 
 const UNREACHABLE = new Failure("UNREACHABLE", "The server can't be reached. What you see may be out of date.");
 
+const UNANSWERED = new Failure("UNREACHABLE", "The server did not answer. Send it again: it takes effect once.");
+
 export function headers(): Record<string, string> {
   return token.value ? { Authorization: `Bearer ${token.value}` } : {};
 }
@@ -54,6 +56,16 @@ export async function ask<D extends TypedDocumentString<any, any>>(
     throw failure;
   }
   return answer.data as ResultOf<D>;
+}
+
+/** Like `ask`, for a change with an idempotency key: after a lost answer it can be sent again as it is. */
+export async function change<D extends TypedDocumentString<any, any>>(
+  document: D,
+  variables: VariablesOf<D>,
+): Promise<ResultOf<D>> {
+  return ask(document, variables).catch((failure: unknown) => {
+    throw failure === UNREACHABLE ? UNANSWERED : failure;
+  });
 }
 
 /** Be told of each event of a feed until the function given back is called; goes on by itself after a lost connection. */
