@@ -1,6 +1,6 @@
 /** How a town came to be as it is: versions, how its beads were spread, and the record. */
 import { useState } from "preact/hooks";
-import { ask, Failure, headers, newKey, type UserError } from "../api";
+import { change, Failure, headers, newKey, type UserError } from "../api";
 import { graphql, type AuditAction, type ResultOf } from "../documents";
 import { useAnswer, useKept } from "../hooks";
 import { may } from "../session";
@@ -183,7 +183,7 @@ function Revert(props: { town: string; version: Version; current: number; onReve
         reason,
         idempotencyKey: key,
       };
-      const { revertOverrideSet: payload } = await ask(REVERT, { input });
+      const { revertOverrideSet: payload } = await change(REVERT, { input });
       setErrors(payload.userErrors);
       if (payload.userErrors.length === 0) {
         setReason("");

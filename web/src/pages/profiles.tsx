@@ -1,6 +1,6 @@
 /** The central profiles: versions, what differs, and publishing the next one with a look at whom it moves. */
 import { useState } from "preact/hooks";
-import { ask, type Failure, newKey, type UserError } from "../api";
+import { change, type Failure, newKey, type UserError } from "../api";
 import { graphql, type ResultOf } from "../documents";
 import { keyOf, type Row, withoutKey, withRow } from "../draft";
 import { useAnswer, useKept } from "../hooks";
@@ -214,7 +214,7 @@ function Next({ answer, found, again }: { answer: Answer; found: Found; again: (
         reason,
         idempotencyKey: key,
       };
-      const { publishProfileVersion: payload } = await ask(PUBLISH, { input });
+      const { publishProfileVersion: payload } = await change(PUBLISH, { input });
       setErrors(payload.userErrors);
       if (payload.userErrors.length === 0) {
         setDrafted(null);

@@ -1,6 +1,6 @@
 /** The last look at a draft before it is published, and what to do where someone else was quicker. */
 import { useState } from "preact/hooks";
-import { ask, type Failure, newKey, type UserError } from "../api";
+import { change, type Failure, newKey, type UserError } from "../api";
 import { graphql, type ResultOf } from "../documents";
 import { type Draft, edits, keep, rebased } from "../draft";
 import { useAnswer } from "../hooks";
@@ -59,7 +59,7 @@ export function Review(props: {
         idempotencyKey: `${key}-${draft.base}`,
         draft: wireDraft(draft),
       };
-      const { publishOverrideSet: payload } = await ask(PUBLISH, { input });
+      const { publishOverrideSet: payload } = await change(PUBLISH, { input });
       const conflict = payload.userErrors.some((error) => error.code === "VERSION_CONFLICT");
       if (conflict) setNewer(payload.currentVersion ?? null);
       setErrors(conflict ? [] : payload.userErrors);
