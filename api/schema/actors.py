@@ -22,15 +22,16 @@ class Actor:
     @field
     async def display_name(self, info: Info) -> str:
         """The name; the id where none is known, and (erased) where it was erased."""
-        return await _name(info, self.actor)
+        return await name_of(info, self.actor)
 
     @field
     async def on_behalf_of(self, info: Info) -> str | None:
         """The person it was done for, where a trusted client said so."""
-        return None if self.person is None else await _name(info, self.person)
+        return None if self.person is None else await name_of(info, self.person)
 
 
-async def _name(info: Info, actor_id: str) -> str:
+async def name_of(info: Info, actor_id: str) -> str:
+    """The name of an actor, as far as it may be known."""
     row = await info.context.loaders.actor.load(actor_id)
     if row is None:
         return actor_id

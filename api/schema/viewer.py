@@ -4,7 +4,7 @@ from datetime import datetime
 
 import strawberry
 
-from api.schema.actors import Actor
+from api.schema.actors import Actor, name_of
 from api.schema.context import Info
 from api.schema.fields import field, field_for
 from models.domain.permissions import ANYTHING
@@ -27,6 +27,11 @@ class Viewer:
             return None
         person = None if asker.person is None else await actor_known(store, asker.person)
         return Actor(actor=actor_id, person=person)
+
+    @field
+    async def name(self, info: Info) -> str:
+        """What to call whoever it is."""
+        return self.asker.name or await name_of(info, self.asker.actor_id or "")
 
     @field
     def scopes(self) -> list[Scope]:

@@ -155,7 +155,7 @@ def test_person__that_can_not_be_one__is_refused(
 # ---- what it knows of itself
 
 VIEWER: Final = """{ viewer {
-    actor { actorId displayName onBehalfOf } scopes towns actsFor mayActFor expiresAt
+    name actor { actorId displayName onBehalfOf } scopes towns actsFor mayActFor expiresAt
 } }"""
 
 
@@ -172,6 +172,7 @@ def test_viewer__with_a_token_for_some_towns__is_told_what_it_is_for(dev: Api, s
     assert (actor["displayName"], actor["onBehalfOf"]) == ("Robot", None)
     assert re.fullmatch("act_[0-9a-f]{32}", actor["actorId"])
     assert found == {
+        "name": "Robot",
         "scopes": ["AUDITOR", "EDITOR"],
         "towns": towns,
         "actsFor": None,
@@ -193,6 +194,7 @@ def test_viewer__who_acts_for_somebody__is_told_for_whom(dev: Api, shut: Api) ->
 
 def test_viewer__in_dev_mode__may_everything(dev: Api) -> None:
     assert viewer(dev) == {
+        "name": "dev",
         "actor": {"actorId": "dev", "displayName": "dev", "onBehalfOf": None},
         "scopes": ["ADMIN", "AUDITOR", "DISPATCHER", "EDITOR", "READER"],
         "towns": None,

@@ -15,7 +15,7 @@ from tests.issuer import AUDIENCE, SCOPES, TOWNS, Issuer, issuer, signer
 from tests.permissions import FORBIDDEN, ROWS
 from tests.towns import make_town
 
-VIEWER: Final = "{ viewer { actor { displayName } scopes towns mayActFor } }"
+VIEWER: Final = "{ viewer { name actor { displayName } scopes towns mayActFor } }"
 TOWN: Final = "query ($t: ID!) { town(townId: $t) { townId } }"
 REGISTER: Final = """mutation ($input: RegisterRigInput!) { registerRig(input: $input) { userErrors { code } } }"""
 
@@ -47,8 +47,10 @@ def register(api: Api, town_id: str) -> None:
 
 def test_claims__of_scopes_and_towns__are_what_the_token_is_for(dev: Api, signing: Api, it: Issuer) -> None:
     town_id = make_town(dev, rigs=())
-    token = it.token(unique("person"), scopes=("editor", "auditor", "root"), towns=(town_id,))
+    person = unique("person")
+    token = it.token(person, scopes=("editor", "auditor", "root"), towns=(town_id,))
     found = viewer(signing.holding(token))
+    assert found.pop("name") == f"oidc:{person}"
     assert found == {"actor": None, "scopes": ["AUDITOR", "EDITOR"], "towns": [town_id], "mayActFor": False}
 
 

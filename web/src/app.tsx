@@ -17,7 +17,7 @@ import { Busy, Empty, Problem } from "./ui";
 const VIEWER = graphql(/* GraphQL */ `
   query Viewer {
     viewer {
-      actor { displayName }
+      name
       actsFor
       scopes
       towns
@@ -82,7 +82,7 @@ export function App() {
 
 function Top() {
   const { path } = useLocation();
-  const name = viewer.value?.actor?.displayName ?? "someone new";
+  const name = viewer.value?.name.replace(/^oidc:/, "");
   return (
     <header class="top">
       <a class="skip" href="#main">

@@ -4,7 +4,7 @@ import type { Failure } from "./api";
 import type { Scope } from "./documents";
 
 export interface Viewer {
-  actor?: { displayName: string } | null;
+  name: string;
   actsFor?: string | null;
   scopes: Scope[];
   towns?: string[] | null;
