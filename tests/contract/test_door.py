@@ -263,7 +263,7 @@ def test_graphql__by_get_with_a_mutation__changes_nothing(shared_api: Api) -> No
     assert shared_api.data('{ town(townId: "by-get") { name } }') == {"town": None}
 
 
-@pytest.mark.parametrize("path", ["/nope", "/graphql/more", "/%00", "/%ff", "/" + "a" * 10_000, "//graphql", "/.."])
+@pytest.mark.parametrize("path", ["/nope", "/graphql/more", "/%00", "/%ff", "/" + "a" * 10_000, "/towns"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_path__that_is_unknown__is_not_found(shared_api: Api, method: str, path: str) -> None:
     assert refusal(shared_api.http.request(method, path)) == (404, ["NOT_FOUND"])

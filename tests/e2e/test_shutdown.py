@@ -46,7 +46,11 @@ def writes_under_way(server: Server) -> bool:
 def is_refused(server: Server) -> bool:
     try:
         httpx2.get(server.api.http.base_url.join("/healthz"), timeout=SECONDS, trust_env=False)
-    except (httpx2.ConnectError, httpx2.ReadError):  # the latter where it was waiting to be let in
+    except (
+        httpx2.ConnectError,
+        httpx2.ReadError,
+        httpx2.RemoteProtocolError,
+    ):  # the last two while it waits to be let in
         return True
     return False
 
