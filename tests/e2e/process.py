@@ -209,6 +209,7 @@ def _started(
         childs_out.close()
         childs_err.close()
         readers = stack.enter_context(ThreadPoolExecutor(2))
+        stack.callback(process.kill)  # one that should have ended and did not, or its readers wait for ever
         yield process, readers.submit(_read, out, None), readers.submit(_read, err, heard)
 
 

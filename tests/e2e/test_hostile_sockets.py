@@ -12,6 +12,7 @@ from tests.client import Api
 from tests.databases import Databases
 from tests.e2e.guarded import guarded, serves
 from tests.e2e.process import Server
+from tests.issuer import issuer
 from tests.raw import (
     BINARY,
     CHUNKED,
@@ -91,6 +92,19 @@ def test_handshake__of_clients_that_are_gone_or_send_garbage__is_no_failure(serv
             else:
                 made.goes()
     assert serves(server.api)
+
+
+def test_frame__that_can_not_be_before_the_handshake_is_answered__ends_the_connection(databases: Databases) -> None:
+    with issuer() as it:
+        settings = {"oidc_issuer": it.url, "oidc_audience": it.audience}
+        with guarded(databases.fresh("sqlite"), **settings) as server, wire(server.api) as made:
+            it.hold()
+            made.send(head(*HANDSHAKE, method="GET", api=server.api.holding(it.token())))
+            assert it.asked.wait(SECONDS)
+            made.send(b"\xff" * 40)
+            assert made.ended() == b""
+            it.let_go()
+            assert serves(server.api)
 
 
 # ---- silence

@@ -45,13 +45,14 @@ def is_busy(answer: Answer) -> bool:
 
 
 def test_requests__beyond_the_most__are_sent_away_until_one_has_ended(small: Server) -> None:
-    api = small.api
+    api, other = small.api, small.api.holding(make_token(small.api.url, "reader", name="other"))
     with wire(api) as first:
         first.send(head(JSON_BODY, f"Content-Length: {len(LABELS)}", api=api))
         while (answer := request(api, JSON_BODY, body=LABELS)).status == 200:
             pass  # the first is on its way
         assert is_busy(answer)
         assert is_busy(request(api, JSON_BODY, "Accept: text/event-stream", body=LABELS))
+        assert is_busy(request(other, JSON_BODY, body=LABELS))
         assert request(api.holding(None), JSON_BODY, body=LABELS).refusal == (401, ["UNAUTHENTICATED"])
         for path in ("/healthz", "/readyz", "/metrics", "/audit/export"):  # a download is a stream
             assert request(api, method="GET", path=path).status == 200
@@ -60,6 +61,16 @@ def test_requests__beyond_the_most__are_sent_away_until_one_has_ended(small: Ser
         first.send(LABELS)
         assert first.answer().status == 200
     assert serves(api)
+
+
+def test_requests__of_one_credential__take_half_of_the_places(databases: Databases) -> None:
+    with guarded(databases.fresh("sqlite"), max_requests=2) as server, wire(server.api) as first:
+        other = server.api.holding(make_token(server.api.url, "reader", name="other"))
+        first.send(head(JSON_BODY, f"Content-Length: {len(LABELS)}", api=server.api))
+        while (answer := request(server.api, JSON_BODY, body=LABELS)).status == 200:
+            pass  # the first is on its way
+        assert is_busy(answer)
+        assert serves(other)
 
 
 def test_request__whose_client_goes__leaves_its_place(small: Server) -> None:

@@ -90,6 +90,14 @@ def test_sign_ins__that_fail_too_often__keep_out_a_guess_at_a_token_in_use(serve
     assert is_too_often(asked(server.api.holding(f"{token[:21]}{'0' * 72}"), address))
 
 
+def test_sign_ins__that_fail_too_often__keep_out_a_token_that_was_never_in_use(server: Server) -> None:
+    address = "127.0.0.9"
+    slowed(server, address)
+    newcomer = server.api.holding(make_token(server.api.url, "reader"))
+    assert is_too_often(asked(newcomer, address))  # or guesses would be told apart
+    assert asked(newcomer, "127.0.0.10").status == 200
+
+
 def test_address__that_a_client_claims__does_not_count(server: Server) -> None:
     address = "127.0.0.8"  # of which the server does not know that it is a proxy
     stranger = slowed(server, address)
