@@ -23,7 +23,7 @@ from tests.sizes import sized
 from tests.written_out import Definition, counts_of, fragments_of, is_circular, value_of, watched
 
 PATIENT: Final = settings(THOROUGH, suppress_health_check=[HealthCheck.too_slow])  # the machine has more to do
-FUZZED: Final = settings(PATIENT, max_examples=sized("fuzzed documents", quick=60, ci=600))
+FUZZED: Final = settings(PATIENT, max_examples=sized("fuzzed documents", quick=60, ci=300))
 AS_SET: Final = query_limits(Settings())
 ANY: Final = 10**100
 BOUNDLESS: Final = QueryLimits(
