@@ -22,12 +22,27 @@ from graphql.language import (
 )
 
 from api.schema.counting import Counts
+from api.schema.limits import QueryLimits
 
 # The contract's: what answers a page, and what answers one thing for each of a list.
 PAGES: Final = frozenset(
     {"auditEntries", "beads", "changedBeads", "overrideSets", "revisions", "signals", "towns", "versions"}
 )
 LISTS: Final = {"resolutions": "beadIds"}
+
+ANY: Final = 10**100
+BOUNDLESS: Final = QueryLimits(
+    tokens=ANY,
+    operations=ANY,
+    fragments=ANY,
+    depth=ANY,
+    root_fields=ANY,
+    fields=ANY,
+    aliases=ANY,
+    directives=ANY,
+    cost=ANY,
+    body_bytes=ANY,
+)
 
 Definition = OperationDefinitionNode | FragmentDefinitionNode
 Fragments = Mapping[str, FragmentDefinitionNode]

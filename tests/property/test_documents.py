@@ -20,24 +20,11 @@ from tests.property.door import answers
 from tests.property.spoilt import others
 from tests.property.strategies import THOROUGH
 from tests.sizes import sized
-from tests.written_out import Definition, counts_of, fragments_of, is_circular, value_of, watched
+from tests.written_out import BOUNDLESS, Definition, counts_of, fragments_of, is_circular, value_of, watched
 
 PATIENT: Final = settings(THOROUGH, suppress_health_check=[HealthCheck.too_slow])  # the machine has more to do
 FUZZED: Final = settings(PATIENT, max_examples=sized("fuzzed documents", quick=60, ci=300))
 AS_SET: Final = query_limits(Settings())
-ANY: Final = 10**100
-BOUNDLESS: Final = QueryLimits(
-    tokens=ANY,
-    operations=ANY,
-    fragments=ANY,
-    depth=ANY,
-    root_fields=ANY,
-    fields=ANY,
-    aliases=ANY,
-    directives=ANY,
-    cost=ANY,
-    body_bytes=ANY,
-)
 INTROSPECTION_DEPTH: Final = 20
 EVENT_STREAM: Final = "text/event-stream"
 PARSE, INVALID, INPUT = "GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED", "INVALID_INPUT"

@@ -28,24 +28,11 @@ from api.schema.counting import count, page_size, sizes_of, values_of
 from api.schema.limits import QueryLimits, refusal
 from api.settings import Settings
 from api.wiring import query_limits
-from tests.written_out import watched
+from tests.written_out import ANY, BOUNDLESS, watched
 
 SCHEMA: Final = build_schema()._schema  # noqa: SLF001
 SIZES: Final = sizes_of(SCHEMA)
 LIMITS: Final = query_limits(Settings())
-ANY: Final = 10**100
-NONE_BUT: Final = QueryLimits(
-    tokens=ANY,
-    operations=ANY,
-    fragments=ANY,
-    depth=ANY,
-    root_fields=ANY,
-    fields=ANY,
-    aliases=ANY,
-    directives=ANY,
-    cost=ANY,
-    body_bytes=ANY,
-)
 
 
 def judged(
@@ -211,8 +198,8 @@ def looks(query: str) -> tuple[list[int], int]:
 @pytest.mark.parametrize("spreads", [1, 2, 10])
 def test_fragments__each_spreading_the_next__are_counted_as_expanded(spreads: int) -> None:
     fields = spreads**3
-    assert judged(chain(4, spreads), replace(NONE_BUT, fields=fields)) is None
-    assert over(chain(4, spreads), replace(NONE_BUT, fields=fields - 1)) == "fields"
+    assert judged(chain(4, spreads), replace(BOUNDLESS, fields=fields)) is None
+    assert over(chain(4, spreads), replace(BOUNDLESS, fields=fields - 1)) == "fields"
 
 
 @pytest.mark.parametrize(("length", "spreads"), [(1, 0), (8, 1), (8, 3), (30, 1)])
@@ -283,7 +270,7 @@ def test_document__deeper_than_the_stack_by_fragments__is_refused() -> None:
 
 
 def test_fragments__more_than_the_stack_holds__are_counted_where_so_many_are_allowed() -> None:
-    assert over(chain(3_000, 2), replace(NONE_BUT, fields=800)) == "fields"
+    assert over(chain(3_000, 2), replace(BOUNDLESS, fields=800)) == "fields"
 
 
 # ---- what it costs
