@@ -3,12 +3,16 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from types import NoneType
 from typing import Any, Final
 
+import orjson
 from graphql import GraphQLError
 from starlette.responses import Response
+from starlette.types import Scope
 from strawberry.types import ExecutionResult
 
 from api.schema.problems import present
@@ -17,6 +21,9 @@ from models.services.access import Asker
 JSON: Final = "application/json"
 EVENT_STREAM: Final = "text/event-stream"
 
+_OBJECT: Final = (dict, NoneType)
+_TEXT: Final = (str, NoneType)
+_USUAL_LENGTH: Final = 200  # of a header that is likely to be sent again
 NO_OPERATION: Final = "The document has to hold the operation to run; where it holds several, operationName says which."
 
 
@@ -55,8 +62,18 @@ class Asked:
     weight: int
 
 
+def header(scope: Scope, name: bytes) -> list[str]:
+    """The values of a header, as often as it was sent."""
+    return [value.decode("latin-1") for given, value in scope["headers"] if given == name]
+
+
 def accepts(accept: str, media_type: str) -> bool:
     """Whether a header Accept names that media type, and does not say that it is the last thing it wants."""
+    return (_names if len(accept) <= _USUAL_LENGTH else _names.__wrapped__)(accept, media_type)
+
+
+@lru_cache(maxsize=256)
+def _names(accept: str, media_type: str) -> bool:
     for part in accept.split(","):
         named, *parameters = (word.strip().lower() for word in part.split(";"))
         if named == media_type:
@@ -64,9 +81,9 @@ def accepts(accept: str, media_type: str) -> bool:
     return False
 
 
-def read_operation(content_type: str, body: bytes) -> Asked:
-    """The operation that a body holds. Raises `BadRequestError`."""
-    if content_type.partition(";")[0].strip().lower() != JSON:
+def read_operation(content_types: Sequence[str], body: bytes) -> Asked:
+    """The operation that a body of those types holds. Raises `BadRequestError`."""
+    if [given.partition(";")[0].strip().lower() for given in content_types] != [JSON]:
         raise BadRequestError(f"Content-Type must be {JSON}.", status=415)
     return operation_of(strict_json(body), weight=len(body))
 
@@ -79,11 +96,11 @@ def operation_of(parsed: object, *, weight: int) -> Asked:
     operation_name, extensions = parsed.get("operationName"), parsed.get("extensions")
     if not isinstance(query, str) or not query.strip():
         raise BadRequestError("query must be a string that holds a GraphQL document.")
-    if not isinstance(variables, dict | None):
+    if not isinstance(variables, _OBJECT):
         raise BadRequestError("variables must be an object.")
-    if not isinstance(operation_name, str | None):
+    if not isinstance(operation_name, _TEXT):
         raise BadRequestError("operationName must be a string.")
-    if not isinstance(extensions, dict | None):
+    if not isinstance(extensions, _OBJECT):
         raise BadRequestError("extensions must be an object.")
     return Asked(query=query, variables=variables, operation_name=operation_name, weight=weight)
 
@@ -91,7 +108,7 @@ def operation_of(parsed: object, *, weight: int) -> Asked:
 def strict_json(body: bytes) -> object:
     """JSON as RFC 8259 has it, in UTF-8, each key once. Raises `BadRequestError`."""
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+        return _STRICT.decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise BadRequestError("The body must be UTF-8.") from error
     except RecursionError as error:
@@ -113,11 +130,14 @@ def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
+_STRICT: Final = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+
+
 def encode(answer: object) -> bytes:
-    """An answer as UTF-8 JSON; where it echoes what has no UTF-8, as ASCII with escapes."""
+    """An answer as UTF-8 JSON; where it holds what has no UTF-8, or numbers of any size, as ASCII with escapes."""
     try:
-        return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
-    except UnicodeEncodeError:
+        return orjson.dumps(answer)
+    except TypeError:
         return json.dumps(answer, separators=(",", ":")).encode("ascii")
 
 
