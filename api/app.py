@@ -17,7 +17,6 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -100,14 +99,14 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock,
             *page_routes(wiring.signing_in(settings), is_open=settings.dev),
             Route("/metrics", _for_those_who(MEASURE, doorkeeper, metrics.show)),
         ],
-        exception_handlers={HTTPException: _http_error, 500: _internal_error},
+        exception_handlers={HTTPException: _http_error},
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # to wherever the header Host says
-    served: ASGIApp = ServerErrorMiddleware(_straight_to(graphql, door, app), handler=_internal_error)
+    served = _straight_to(graphql, door, app)
     for gate in reversed(_at_the_gate(settings)):
         served = gate.cls(served, *gate.args, **gate.kwargs)
-    return Requests(served if traces is None else traces.http(served), metrics)
+    return Requests(served if traces is None else traces.http(served), metrics, _internal_error)
 
 
 def _straight_to(route: Route, endpoint: ASGIApp, app: ASGIApp) -> ASGIApp:
@@ -220,8 +219,7 @@ async def _http_error(_request: Request, error: Exception) -> Response:
     return Response(encode(answer), status_code=status, headers=headers, media_type="application/json")
 
 
-async def _internal_error(request: Request, _error: Exception) -> Response:
-    request_id = getattr(request.state, "request_id", "")
+def _internal_error(request_id: str) -> Response:
     message = f"Something went wrong on the server; report the request id {request_id}."
     answer = {"errors": [{"message": message, "extensions": {"code": "INTERNAL_ERROR", "requestId": request_id}}]}
     return Response(encode(answer), status_code=500, media_type="application/json")

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Final, Never
 
@@ -51,6 +51,19 @@ class Doorkeeper:
         self.spend(asker)
         return asker
 
+    def recalled(self, scope: Scope, heads: Mapping[bytes, bytes]) -> Asker | None:
+        """Who sends a request, where that can be told at once: by a token that was taken a moment ago.
+
+        `heads` are the headers by their names. Raises `BadRequestError`, as `admit` does.
+        """
+        given = heads.get(b"authorization")
+        holder = None if given is None or b"x-on-behalf-of" in heads else self._book.remembered(given)
+        if holder is None:
+            return None
+        asker = _holding(holder, scope["state"]["request_id"], None)
+        self.spend(asker)
+        return asker
+
     async def identify(self, scope: Scope) -> Asker:
         """Who opens a connection, by its headers. Raises `BadRequestError`."""
         given = header(scope, b"authorization")
@@ -58,7 +71,10 @@ class Doorkeeper:
             return _developer(scope)
         if len(given) != 1:
             raise _unauthenticated("Send one header Authorization: Bearer TOKEN.")
-        return await self.sign_in(scope, given[0], person=_name(scope, "x-on-behalf-of"))
+        asker = await self.sign_in(scope, given[0], person=_name(scope, "x-on-behalf-of"))
+        if asker.revocable and asker.credential_id is not None:
+            self._book.learn(given[0].encode("latin-1"), asker.credential_id)
+        return asker
 
     def may_wait(self, scope: Scope) -> bool:
         """Whether a WebSocket may open without a word about who opens it, to say so in its first message."""
@@ -70,22 +86,21 @@ class Doorkeeper:
         if scheme.lower() != "bearer":
             raise _unauthenticated("Send Authorization: Bearer TOKEN; there is no other scheme.")
         request_id: str = scope["state"]["request_id"]
-        credential = credential.strip()
-        holder = self._book.remembered(credential)
-        if holder is not None:
-            return _acting_for(person, _token_holder(holder, request_id, person))
         address = _network(scope)
         try:
             async with self._at_once:  # so that those who wait are told by what came of those before them
                 slowed = self._failures.wait(address) > 0
-                asker = await self._asker(credential, request_id, person, known_only=slowed)
+                asker = await self._asker(credential.strip(), request_id, person, known_only=slowed)
         except StorageUnavailableError as error:
             _LOG.warning("storage unavailable", exc_info=error)
             message = "The database can't be reached to see what the token is worth. Try again later."
             raise for_now(message, "STORAGE_UNAVAILABLE") from error
         if asker is None:
             self._refuse(address)
-        return _acting_for(person, asker)
+        elif person is not None and not asker.grant.may_act_for:
+            message = "Leave X-On-Behalf-Of out, or use a token that was made with --may-act-for."
+            raise BadRequestError(message, status=403, code="FORBIDDEN")
+        return asker
 
     def spend(self, asker: Asker) -> None:
         """Count a request of the asker's. Raises `BadRequestError` for one too many."""
@@ -111,7 +126,7 @@ class Doorkeeper:
         token = read_token(credential)
         if token is not None:
             holder = None if known_only and not self._book.has_known(token) else await self._book.holder(token)
-            return None if holder is None else _token_holder(holder, request_id, person)
+            return None if holder is None else _holding(holder, request_id, person)
         if self._oidc is None:
             return None
         try:
@@ -185,7 +200,7 @@ def _too_often(message: str, seconds: float) -> BadRequestError:
     return BadRequestError(told, status=429, code="RATE_LIMIT", headers={"Retry-After": str(wait)})
 
 
-def _token_holder(holder: Holder, request_id: str, person: str | None) -> Asker:
+def _holding(holder: Holder, request_id: str, person: str | None) -> Asker:
     return Asker(
         request_id=request_id,
         grant=holder.grant,
@@ -195,13 +210,6 @@ def _token_holder(holder: Holder, request_id: str, person: str | None) -> Asker:
         person=person,
         expires_at=holder.expires_at,
     )
-
-
-def _acting_for(person: str | None, asker: Asker) -> Asker:
-    if person is not None and not asker.grant.may_act_for:
-        message = "Leave X-On-Behalf-Of out, or use a token that was made with --may-act-for."
-        raise BadRequestError(message, status=403, code="FORBIDDEN")
-    return asker
 
 
 def _developer(scope: Scope) -> Asker:

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -28,7 +29,7 @@ from api.wire import (
     answer_of,
     encode,
     for_now,
-    header,
+    heads_of,
     read_operation,
 )
 from models.domain.permissions import SEND_MUCH, meets
@@ -36,6 +37,7 @@ from models.services.access import Asker
 from models.store.unit import Store
 
 _GRAPHQL_JSON: Final = "application/graphql-response+json"
+_LONGEST_ACCEPT: Final = 1000
 _GONE_AWAY: Final = 499  # which nobody hears but the log
 _NEEDS_STREAM: Final = (
     f"A subscription needs a stream: post it with Accept: {EVENT_STREAM}, "
@@ -109,40 +111,44 @@ class GraphQLDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever it asks for, with an answer that says what came of it."""
-        accept = ",".join(header(scope, b"accept"))
-        media_type = _GRAPHQL_JSON if accepts(accept, _GRAPHQL_JSON) else JSON
+        heads = heads_of(scope)
+        wanted = _wanted(heads.get(b"accept", b"")[:_LONGEST_ACCEPT])
         try:
-            asker = await self._doorkeeper.admit(scope)
+            asker = self._doorkeeper.recalled(scope, heads) or await self._doorkeeper.admit(scope)
             whose = asker.counted_as
             self._turnstile.enter(whose)
             try:
-                asked = read_operation(header(scope, b"content-type"), await self._body(scope, receive, asker))
-                streamed = self._streamed(asked, asker) if accepts(accept, EVENT_STREAM) else None
-                answer, status = ({}, 200) if streamed else await self._answer(asked, asker)
+                body = await self._body(receive, heads, asker)
+                asked = read_operation(heads.get(b"content-type", b""), body)
+                streamed = self._streamed(asked, asker) if wanted.streams else None
+                answer, executed = ({}, True) if streamed else await self._answer(asked, asker)
             finally:
                 self._turnstile.leave(whose)
         except BadRequestError as error:
-            await error.response(media_type)(scope, receive, send)
+            await error.response(wanted.media_type)(scope, receive, send)
         except _GoneError:
             await Response(status_code=_GONE_AWAY)(scope, receive, send)
         else:
             if streamed is not None:
                 await streamed(scope, receive, send)
                 return
-            # Plain JSON says 200 to whatever was understood; the newer media type 400 to what was not executed.
-            await _send(send, encode(answer), media_type, status if media_type == _GRAPHQL_JSON else 200)
+            body = encode(answer)
+            length = (b"content-length", b"%d" % len(body))
+            status = 200 if executed or wanted.media_type == JSON else 400
+            await send({"type": "http.response.start", "status": status, "headers": [length, wanted.header]})
+            await send({"type": "http.response.body", "body": body})
 
-    async def _answer(self, asked: Asked, asker: Asker) -> tuple[dict[str, Any], int]:
-        """The answer, and the status of a media type that has one for it."""
+    async def _answer(self, asked: Asked, asker: Asker) -> tuple[dict[str, Any], bool]:
+        """The answer, and whether anything was executed."""
         try:
             data = await self._lane.answer(
                 asked.query, asked.variables, asked.operation_name, weight=asked.weight, grant=asker.grant
             )
         except TimeoutError as error:
             raise self._too_late("query") from error
-        return ({"data": data}, 200) if data is not None else await self._executed(asked, asker)
+        return ({"data": data}, True) if data is not None else await self._executed(asked, asker)
 
-    async def _executed(self, asked: Asked, asker: Asker) -> tuple[dict[str, Any], int]:
+    async def _executed(self, asked: Asked, asker: Asker) -> tuple[dict[str, Any], bool]:
         answer_by = asyncio.get_running_loop().time() + self._bounds.answer_seconds / 2
         context = Context(store=self._store, asker=asker, weight=asked.weight, answer_by=answer_by)
         try:
@@ -164,7 +170,7 @@ class GraphQLDoor:
             if code_of(found) == "BODY_LIMIT":
                 raise BadRequestError(found.message, status=413, code="BODY_LIMIT")
         answer = answer_of(result, asker)
-        return answer, 200 if "data" in answer else 400
+        return answer, "data" in answer
 
     def _too_late(self, kind: str) -> BadRequestError:
         seconds = self._bounds.answer_seconds
@@ -176,12 +182,12 @@ class GraphQLDoor:
             )
         return for_now(message, "DEADLINE")
 
-    async def _body(self, scope: Scope, receive: Receive, asker: Asker) -> bytes:
+    async def _body(self, receive: Receive, heads: Mapping[bytes, bytes], asker: Asker) -> bytes:
         """The body, of which no more is taken in than the limit, whatever was announced, and not for ever."""
         most = self._bounds.large_body_bytes if meets(asker.grant, SEND_MUCH) else self._bounds.body_bytes
-        for announced in header(scope, b"content-length"):
-            if announced.isdecimal() and int(announced[:18]) > most:
-                raise _too_long(most)
+        announced = heads.get(b"content-length", b"")
+        if announced.isdigit() and int(announced[:18]) > most:
+            raise _too_long(most)
         try:
             return await within(self._bounds.body_seconds, _read(receive, most))
         except TimeoutError as error:
@@ -190,26 +196,37 @@ class GraphQLDoor:
 
 
 async def _read(receive: Receive, most: int) -> bytes:
-    parts: list[bytes] = []
+    body: bytes | bytearray = b""
     more = True
-    size = 0
     while more:
         message = await receive()
         if message["type"] != "http.request":
             raise _GoneError
         part, more = message.get("body", b""), message.get("more_body", False)
-        size += len(part)
-        if size > most:
+        if len(body) + len(part) > most:
             raise _too_long(most)
-        parts.append(part)
-    return b"".join(parts)
+        if not body:
+            body = bytearray(part) if more else part
+        else:
+            body += part
+    return bytes(body)
 
 
 def _too_long(most: int) -> BadRequestError:
     return BadRequestError(f"The body may have at most {most} bytes.", status=413, code="BODY_LIMIT")
 
 
-async def _send(send: Send, body: bytes, media_type: str, status: int) -> None:
-    headers = [(b"content-length", b"%d" % len(body)), (b"content-type", media_type.encode("ascii"))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+class _Wanted(NamedTuple):
+    """How an answer is to be told: as one of that media type, whose header that is, or as a stream of events."""
+
+    media_type: str
+    header: tuple[bytes, bytes]
+    streams: bool
+
+
+@lru_cache(maxsize=256)
+def _wanted(accept: bytes) -> _Wanted:
+    text = accept.decode("latin-1")
+    # Plain JSON says 200 to whatever was understood; the newer media type 400 to what was not executed.
+    media_type = _GRAPHQL_JSON if accepts(text, _GRAPHQL_JSON) else JSON
+    return _Wanted(media_type, (b"content-type", media_type.encode("ascii")), accepts(text, EVENT_STREAM))

@@ -5,11 +5,12 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, Protocol, TextIO
+from typing import Final, Protocol, TextIO
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,7 +26,18 @@ _SWITCHING_PROTOCOLS: Final = 101
 _USUAL: Final = {"/graphql": '"/graphql"'}  # paths as JSON
 _LOG: Final = structlog.get_logger("townclerk.http")
 _HTTP_LOG: Final = logging.getLogger("townclerk.http")
-_REQUEST: Final[ContextVar[dict[str, Any]]] = ContextVar("request", default={})  # noqa: B039  # never written to
+
+
+@dataclass(slots=True)
+class _Noted:
+    """What is logged of a request besides what came of it; of one that has several operations, the last."""
+
+    request_id: str | None = None
+    operation: Operation | None = None
+
+
+_REQUEST: Final[ContextVar[_Noted]] = ContextVar("request")
+_NONE: Final = _Noted()
 
 
 class RequestCounts(Protocol):
@@ -79,12 +91,13 @@ def configure_logging(level: str) -> None:
 
 
 def _merge_request(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    return {**_REQUEST.get(), **event}
+    request_id = current_request()
+    return event if request_id is None else {"request_id": request_id, **event}
 
 
 def current_request() -> str | None:
     """The id of the request that is being answered."""
-    return _REQUEST.get().get("request_id")
+    return _REQUEST.get(_NONE).request_id
 
 
 def sane_request_id(given: str | None) -> str:
@@ -95,17 +108,20 @@ def sane_request_id(given: str | None) -> str:
 
 
 def log_operation(operation: Operation) -> None:
-    """Have what is logged of the request from here on say which operation it was and what codes it ended in."""
-    codes = (*operation.codes, *operation.refused_for()) if operation.changes else operation.codes
-    _REQUEST.set({**_REQUEST.get(), "operation": operation.kind, "fields": operation.fields, "codes": codes})
+    """Have the line of a request say which operation it was and what codes it ended in."""
+    _REQUEST.get(_Noted()).operation = operation
 
 
 class Requests:
-    """Middleware that gives each request its id, echoes it, counts and times it, and logs what came of it."""
+    """Middleware that gives each request its id, echoes it, counts and times it, and logs what came of it.
 
-    def __init__(self, app: ASGIApp, counts: RequestCounts) -> None:
+    `broken` answers those that failed inside.
+    """
+
+    def __init__(self, app: ASGIApp, counts: RequestCounts, broken: Callable[[str], ASGIApp]) -> None:
         self.app = app
         self._counts = counts
+        self._broken = broken
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -114,7 +130,8 @@ class Requests:
             return
         request_id, echoed = _request_id(scope["headers"])
         scope.setdefault("state", {})["request_id"] = request_id
-        _REQUEST.set({"request_id": request_id})
+        noted = _Noted(request_id)
+        _REQUEST.set(noted)
         status = 0
         begun = time.perf_counter()
         under_way = kind == "http"
@@ -136,12 +153,14 @@ class Requests:
             await self.app(scope, receive, send_and_note)
         except CutOffError as cut:
             _LOG.info("answer cut off", why=str(cut))
-        except Exception:  # noqa: BLE001  # it has been answered already, and is handed on to be logged
+        except Exception:  # noqa: BLE001  # nobody else catches it, and whoever asked hears that something went wrong
             _LOG.exception("internal error", method=scope.get("method", "GET"), path=scope["path"])
+            if status == 0 and kind == "http":
+                await self._broken(request_id)(scope, receive, send_and_note)
         finally:
             if under_way:
                 self._counts.ended(scope, status, time.perf_counter() - begun)
-            _log_request(scope, status, time.perf_counter() - begun)
+            _log_request(scope, noted, status, time.perf_counter() - begun)
 
 
 def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, bytes]:
@@ -157,17 +176,16 @@ def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, bytes]:
 # ---- the line of a request, which is written often: by hand, since loggers take longer than answers
 
 
-def _log_request(scope: Scope, status: int, seconds: float) -> None:
+def _log_request(scope: Scope, noted: _Noted, status: int, seconds: float) -> None:
     if not _HTTP_LOG.isEnabledFor(logging.INFO):
         return
-    noted = _REQUEST.get()
-    told = ""
-    if "operation" in noted:
-        fields, codes = _array(noted["fields"]), _array(noted["codes"])
-        told = f'"operation": "{noted["operation"]}", "fields": {fields}, "codes": {codes}, '
+    operation, told = noted.operation, ""
+    if operation is not None and scope["type"] == "http":
+        codes = (*operation.codes, *operation.refused_for()) if operation.changes else operation.codes
+        told = f'"operation": "{operation.kind}", "fields": {_array(operation.fields)}, "codes": {_array(codes)}, '
     path, now = scope["path"], time.time()
     line = (
-        f'{{"request_id": "{noted["request_id"]}", {told}"method": "{scope.get("method", "GET")}", '
+        f'{{"request_id": "{noted.request_id}", {told}"method": "{scope.get("method", "GET")}", '
         f'"path": {_USUAL.get(path) or json.dumps(path)}, "status": {status}, "milliseconds": {1000 * seconds:.1f}, '
         f'"event": "request", "logger": "{_HTTP_LOG.name}", "level": "info", '
         f'"at": "{_to_the_second(int(now))}.{int(now % 1 * 1_000_000):06d}Z"}}\n'

@@ -3,11 +3,9 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Mapping
 from types import NoneType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from graphql import GraphQLError
@@ -23,7 +21,7 @@ EVENT_STREAM: Final = "text/event-stream"
 
 _OBJECT: Final = (dict, NoneType)
 _TEXT: Final = (str, NoneType)
-_USUAL_LENGTH: Final = 200  # of a header that is likely to be sent again
+_JSON: Final = JSON.encode("ascii")
 NO_OPERATION: Final = "The document has to hold the operation to run; where it holds several, operationName says which."
 
 
@@ -52,14 +50,23 @@ def for_now(message: str, code: str, *, seconds: int = 1) -> BadRequestError:
     return BadRequestError(message, status=503, code=code, headers={"Retry-After": str(seconds)})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(NamedTuple):
     """An operation that is asked for; `weight` is that of the whole request, in bytes."""
 
     query: str
     variables: dict[str, Any] | None
     operation_name: str | None
     weight: int
+
+
+def heads_of(scope: Scope) -> dict[bytes, bytes]:
+    """The headers by their names; what was sent several times as a list with commas."""
+    headers = scope["headers"]
+    found = dict(headers)
+    if len(found) < len(headers):
+        for name in found:
+            found[name] = b", ".join(value for given, value in headers if given == name)
+    return found
 
 
 def header(scope: Scope, name: bytes) -> list[str]:
@@ -69,11 +76,6 @@ def header(scope: Scope, name: bytes) -> list[str]:
 
 def accepts(accept: str, media_type: str) -> bool:
     """Whether a header Accept names that media type, and does not say that it is the last thing it wants."""
-    return (_names if len(accept) <= _USUAL_LENGTH else _names.__wrapped__)(accept, media_type)
-
-
-@lru_cache(maxsize=256)
-def _names(accept: str, media_type: str) -> bool:
     for part in accept.split(","):
         named, *parameters = (word.strip().lower() for word in part.split(";"))
         if named == media_type:
@@ -81,9 +83,9 @@ def _names(accept: str, media_type: str) -> bool:
     return False
 
 
-def read_operation(content_types: Sequence[str], body: bytes) -> Asked:
-    """The operation that a body of those types holds. Raises `BadRequestError`."""
-    if [given.partition(";")[0].strip().lower() for given in content_types] != [JSON]:
+def read_operation(content_type: bytes, body: bytes) -> Asked:
+    """The operation that a body of that type holds. Raises `BadRequestError`."""
+    if content_type != _JSON and content_type.partition(b";")[0].strip().lower() != _JSON:
         raise BadRequestError(f"Content-Type must be {JSON}.", status=415)
     return operation_of(strict_json(body), weight=len(body))
 
@@ -123,7 +125,7 @@ def _no_constant(name: str) -> object:
 
 def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
-    if len(found) != len(pairs):
+    if len(found) < len(pairs):
         times = Counter(name for name, _ in pairs)
         twice = next(name for name in times if times[name] > 1)
         raise ValueError(f"the key {twice[:80]!r} stands twice in one object")

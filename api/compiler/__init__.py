@@ -75,15 +75,16 @@ class CompiledOperation:
 
     def plan(self, variables: Variables) -> Plan:
         """The plan for those variables. Raises `Bail`."""
-        given = tuple([variables.get(name) for name in self.conditions])
+        given = tuple([variables.get(name) for name in self.conditions]) if self.conditions else ()
+        found = self._plans.get(given)  # type: ignore[arg-type]  # what is no Boolean may equal one
         for each in given:
             if type(each) is not bool:
                 raise Bail
-        found = self._plans.get(cast("tuple[bool, ...]", given))
-        if found is None:
-            found = self.make(dict(zip(self.conditions, cast("tuple[bool, ...]", given), strict=True)))
-            self._plans[cast("tuple[bool, ...]", given)] = found
-        return found
+        return found or self._made(cast("tuple[bool, ...]", given))
+
+    def _made(self, given: tuple[bool, ...]) -> Plan:
+        made = self._plans[given] = self.make(dict(zip(self.conditions, given, strict=True)))
+        return made
 
 
 def compile_operation(

@@ -55,17 +55,24 @@ def calls_of(
     if texts is None or len(wanted) < len(asked):
         return _by_coercion(schema, operation, asked)
 
-    def from_texts(variables: Variables) -> list[Call]:
-        for name, is_list in texts:
-            given = variables.get(name)
-            if is_list:
-                if type(given) is not list or any(type(each) is not str for each in given):
-                    raise Bail
-            elif type(given) is not str:
-                raise Bail
-        return [Call(field, {argument: variables[name] for argument, name in names}) for field, names in wanted]
-
-    return from_texts
+    # Of the document it holds nothing but names, as literals.
+    lines = ["def calls(variables):"]
+    for number, (name, is_list) in enumerate(texts):
+        test = f"type(v{number}) is not list or not TEXT.issuperset(map(type, v{number}))"
+        lines += [
+            f" v{number} = variables.get({name!r})",
+            f" if {test if is_list else f'type(v{number}) is not str'}: raise Bail",
+        ]
+    numbers = {name: number for number, (name, _) in enumerate(texts)}
+    made = [
+        f"Call({field!r}, {{{', '.join(f'{argument!r}: v{numbers[name]}' for argument, name in names)}}})"
+        for field, names in wanted
+    ]
+    lines.append(f" return [{', '.join(made)}]")
+    scope: dict[str, Any] = {"Call": Call, "Bail": Bail, "TEXT": frozenset({str})}
+    exec(compile("\n".join(lines), "<compiled arguments>", "exec"), scope)  # noqa: S102  # as dataclasses are made
+    calls: Callable[[Variables], list[Call]] = scope["calls"]
+    return calls
 
 
 def _text_variables(operation: OperationDefinitionNode) -> list[tuple[str, bool]] | None:

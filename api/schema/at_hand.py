@@ -3,12 +3,12 @@
 Each is what the field's resolver would give. What takes more than that, or would be an error, is left to the executor.
 """
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from api.compiler import Bail, Call
 from api.schema.mayor import Mayor
-from api.schema.operation import Operation
 from api.schema.problems import UserError
 from api.schema.resolution import AsOf, BeadResolution, Resolution, TaskInput
 from api.schema.town import Town
@@ -20,12 +20,14 @@ from models.services.resolver import Resolver
 
 
 class AtHand:
-    """What one operation asks for. What it resolves is counted in `operation`."""
+    """What one operation asks for. `sources` counts what it resolved by the sources of the rules that matched."""
 
-    def __init__(self, resolver: Resolver, grant: Grant, operation: Operation) -> None:
+    __slots__ = ("_resolver", "_towns", "sources")
+
+    def __init__(self, resolver: Resolver, grant: Grant) -> None:
         self._resolver = resolver
         self._towns = grant.towns
-        self._operation = operation
+        self.sources: defaultdict[str, int] = defaultdict(int)
 
     async def values(self, calls: Sequence[Call]) -> list[Any]:
         """A value for each call. Raises `Bail`, `StorageUnavailableError` and `TimeoutError`."""
@@ -71,7 +73,7 @@ class AtHand:
         return self._towns is None or town_id in self._towns
 
     def _answered(self, resolved: DomainResolution, bead: str | None = None) -> Resolution:
-        self._operation.resolutions[resolved.matched.source.name] += 1
+        self.sources[resolved.matched.source.name] += 1
         return Resolution(resolved=resolved, bead=bead)
 
 

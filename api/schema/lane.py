@@ -4,6 +4,7 @@ It holds for documents that the executor has parsed, validated and found to be w
 not go this way goes the long one, and gets the same answer.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -51,16 +52,17 @@ class Lane:
             compiled = self._compiled(known, operation_name)
         if compiled is None or not meets(grant, self._need):
             return None
-        operation = Operation(kind="query", compiled=True)
+        begun = time.perf_counter()
+        at_hand = AtHand(self._resolver, grant)
         try:
             plan = compiled.plan(variables or {})
-            values = await AtHand(self._resolver, grant, operation).values(plan.calls(variables or {}))
+            values = await at_hand.values(plan.calls(variables or {}))
             data: dict[str, Any] = plan.answer(values)
         except TimeoutError:
             raise
         except Exception:  # noqa: BLE001  # whatever it is, the executor comes upon it as well, and tells
             return None
-        operation.fields = plan.fields
+        operation = Operation(kind="query", fields=plan.fields, resolutions=at_hand.sources, compiled=True, begun=begun)
         for observer in self._observers:
             observer(operation)
         return data

@@ -48,7 +48,7 @@ class TokenBook:
         self._size = size
         self._monotonic = monotonic
         self._remembered: dict[str, tuple[Holder, float]] = {}  # with when it was looked up, the longest ago first
-        self._digests: dict[bytes, str] = {}  # of credentials that were worth something -> the ids of their tokens
+        self._spellings: dict[bytes, str] = {}  # digests of what tokens were spelled as -> their ids
         self._looking: dict[str, _Looking] = {}
         self._watched: dict[str, set[asyncio.Event]] = {}
         self._noting: dict[str, asyncio.Task[None]] = {}
@@ -58,19 +58,20 @@ class TokenBook:
 
         Raises `StorageUnavailableError`.
         """
-        found = self._if_good(await self._looked_up(token.token_id), token)
-        if found is not None:
-            self._digests[_digest(str(token))] = token.token_id
-            if len(self._digests) > self._size:
-                del self._digests[next(iter(self._digests))]
-        return found
+        return self._if_good(await self._looked_up(token.token_id), token)
 
-    def remembered(self, credential: str) -> Holder | None:
-        """Whoever holds the token that `credential` spells, as far as it can be told without asking the database.
+    def learn(self, spelling: bytes, token_id: str) -> None:
+        """Take note that `spelling` has just been found to be the whole of a token."""
+        self._spellings[_digest(spelling)] = token_id
+        if len(self._spellings) > self._size:
+            del self._spellings[next(iter(self._spellings))]
+
+    def remembered(self, spelling: bytes) -> Holder | None:
+        """Whoever holds the token of that spelling, as far as it can be told without asking the database.
 
         One that is in use is looked up again before it has to be, so that nobody has to wait for that.
         """
-        found = self._remembered.get(self._digests.get(_digest(credential), ""))
+        found = self._remembered.get(self._spellings.get(_digest(spelling), ""))
         if found is None:
             return None
         holder, at = found
@@ -189,9 +190,9 @@ class TokenBook:
                 over.set()
 
 
-def _digest(credential: str) -> bytes:
-    """What a credential is known by here, so that secrets are not kept."""
-    return hashlib.sha256(credential.encode("utf-8", "replace")).digest()
+def _digest(spelling: bytes) -> bytes:
+    """What a token's spelling is known by here: secrets are not kept."""
+    return hashlib.blake2b(spelling, digest_size=32).digest()
 
 
 def _holder(row: TokenRow) -> Holder:
