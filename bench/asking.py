@@ -10,7 +10,6 @@ from bench.stage import Stage
 
 DEFAULTS: Final = "defaults"
 KEEPING: Final = "defaults that keep compiled tables"
-BARE_EQUIVALENT: Final = 32  # what a bare route's request counts for, where figures are in its terms
 
 
 def hot_query(stage: Stage) -> Table:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from api.observability import configure_logging
-from bench import asking
+from bench import asking, figures, floor, peer_servers
 from bench.report import Table, machine, text, write
 from bench.rounds import client
 from bench.stage import Stage
@@ -22,7 +22,13 @@ Section = Callable[[Stage], Table]
 SECTIONS: Final[dict[str, Section]] = {
     "hot": asking.hot_query,
     "dispatcher": asking.dispatchers_others,
+    "batch": figures.batch,
     "others": asking.other_queries,
+    "core": figures.pure_core,
+    "publish": figures.publish,
+    "size": figures.size,
+    "peers": peer_servers.peers,
+    "floor": floor.where_it_goes,
 }
 
 
@@ -56,12 +62,12 @@ def how(rounds: int, seconds: float) -> str:
 Written by `make bench` on {machine()}
 
 All figures are ratios within one run. Server and client have a core each; what is compared is asked in turns, for
-{seconds:g} s at a time, {rounds} times, and a figure is the median of the rounds' own ratios. CPU is user and system time of
-all processes and threads of the server, not of PostgreSQL. The yardstick is a bare Starlette route (`bench/bare.py`)
-on uvicorn with uvloop and httptools, which reads the same request's JSON and answers as many bytes. A ratio is its cost
-over ours: 1 is as cheap, and more is cheaper. Townclerk runs as `townclerk serve` does: it asks for a token, logs each
-request (to a file), and keeps its numbers. SQLite runs as it is shipped; PostgreSQL without fsync, synchronous commit and
-full page writes, as in the tests, which reads do not notice; no writes are measured there."""
+{seconds:g} s at a time, {rounds} times, and a figure is the median of the rounds' own ratios. CPU is user and system
+time of all processes and threads of the server, not of PostgreSQL. The yardstick is a bare Starlette route
+(`bench/bare.py`) on uvicorn with uvloop and httptools, which reads the same request's JSON and answers as many bytes. A
+ratio is its cost over ours: 1 is as cheap, and more is cheaper. Townclerk runs as `townclerk serve` does: it asks for a
+token, logs each request (to a file), and keeps its numbers. SQLite runs as it is shipped; PostgreSQL without fsync,
+synchronous commit and full page writes, as in the tests, which reads do not notice; no writes are measured there."""
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ uvloop, so that the client costs little beside what it measures.
 
 import asyncio
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ import uvloop
 
 _HEAD_END: Final = b"\r\n\r\n"
 _LENGTH: Final = b"content-length:"
+_LAST_CHUNK: Final = b"\r\n0\r\n\r\n"
+_SOUND: Final = re.compile(rb'"data":\s*\{|"toggles":\[\{')  # of GraphQL, and of Unleash
 _PATIENCE: Final = 60.0  # seconds, for an answer that does not come
 
 
@@ -84,11 +87,10 @@ class Caller(asyncio.Protocol):
         head_end = received.find(_HEAD_END)
         if head_end < 0:
             return
-        body_at = head_end + len(_HEAD_END)
-        length = _body_length(received[:head_end])
-        if len(received) < body_at + length:
+        length = _body_length(received, head_end)
+        if length is None:
             return
-        if not received.startswith(b"HTTP/1.1 200") or b'"data"' not in received or b'"errors":' in received:
+        if not (received.startswith(b"HTTP/1.1 200") and _SOUND.search(received)) or b'"errors":' in received:
             self._done.set_exception(WrongAnswerError(received[:2000].decode(errors="replace")))
             return
         self._received = b""
@@ -100,19 +102,21 @@ class Caller(asyncio.Protocol):
             self._done.set_result(None)
 
 
-def _body_length(head: bytes) -> int:
-    at = head.lower().find(_LENGTH)
+def _body_length(received: bytes, head_end: int) -> int | None:
+    """How long the body is, by its header or by its last chunk; None where it is not all there."""
+    head, body_at = received[:head_end].lower(), head_end + len(_HEAD_END)
+    at = head.find(_LENGTH)
     if at < 0:
-        raise WrongAnswerError(head.decode(errors="replace"))
-    return int(head[at + len(_LENGTH) :].split(b"\r\n", 1)[0])
+        return len(received) - body_at if received.endswith(_LAST_CHUNK) else None
+    length = int(head[at + len(_LENGTH) :].split(b"\r\n", 1)[0])
+    return length if len(received) >= body_at + length else None
 
 
-async def carry_out(order: Order, requests: list[bytes]) -> Outcome:
+async def carry_out(order: Order, requests: Iterator[bytes]) -> Outcome:
     """Connect, say `ready`, wait for `go`, ask for the time that was ordered."""
     loop = asyncio.get_running_loop()
-    turns = cycle(requests)
     callers = [
-        (await loop.create_connection(lambda: Caller(turns), "127.0.0.1", order.port))[1]
+        (await loop.create_connection(lambda: Caller(requests), "127.0.0.1", order.port))[1]
         for _ in range(order.connections)
     ]
     await asyncio.gather(*(caller.ask(0.0) for caller in callers))
@@ -138,11 +142,11 @@ def read_requests(path: str) -> list[bytes]:
 
 def main() -> None:
     """Carry out orders until there are no more."""
-    files: dict[str, list[bytes]] = {}
+    files: dict[str, Iterator[bytes]] = {}  # each goes on where the order before left off
     for line in iter(sys.stdin.readline, ""):
         order = Order(**json.loads(line))
         if order.requests not in files:
-            files[order.requests] = read_requests(order.requests)
+            files[order.requests] = cycle(read_requests(order.requests))
         try:
             outcome = asdict(uvloop.run(carry_out(order, files[order.requests])))
         except (OSError, TimeoutError, WrongAnswerError) as error:

@@ -66,12 +66,14 @@ class Stage:
             yield served
 
     @contextmanager
-    def bare(self, answer: bytes, *, workers: int = 1, app: str = "app", name: str = BARE) -> Iterator[Served]:
-        """A bare route that gives this answer."""
+    def bare(
+        self, answer: bytes, *, workers: int = 1, app: str = "app", http: str = "httptools", name: str = BARE
+    ) -> Iterator[Served]:
+        """A bare route that gives this answer; `app` is another application of bench/bare.py, `http` a protocol."""
         kept = self.file("answer")
         kept.write_bytes(answer)
         port = free_port()
-        command = uvicorn(f"bench.bare:{app}", port, workers=workers)
+        command = uvicorn(f"bench.bare:{app}", port, http=http, workers=workers)
         on = cores().server if workers == 1 else ALL_CORES
         environment = {"BENCH_ANSWER": str(kept)}
         with started(name, command, port, environment=environment, log=self.file("log"), on=on) as served:
