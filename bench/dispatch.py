@@ -13,9 +13,10 @@ from typing import Final
 
 from api.observability import configure_logging
 from bench import asking, figures, floor, peer_servers
-from bench.report import Table, machine, text, write
+from bench.report import machine, text, write
 from bench.rounds import client
 from bench.stage import Stage
+from bench.table import Table, summary
 from tests.databases import Databases
 
 Section = Callable[[Stage], Table]
@@ -52,6 +53,7 @@ def main() -> None:
         for name in wanted.only or SECTIONS:
             tables.append(SECTIONS[name](stage))
             print("\n".join(tables[-1].lines()), flush=True)
+    print("\n".join(summary(tables)))
     if not wanted.only:
         write(text(tables, how(wanted.rounds, wanted.seconds)))
 

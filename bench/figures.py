@@ -10,11 +10,11 @@ from bench.core import REPEATED
 from bench.publish import BEADS as PUBLISHED_BEADS
 from bench.publish import publishing
 from bench.questions import BATCH, dispatchers
-from bench.report import OTHER_COLUMNS, Other, Table, figure
 from bench.rounds import Target
 from bench.servers import ROOT, cores, pinned
 from bench.size import BEADS, BEADS_EACH, LARGE, PART, PART_TOWNS, SMALL, TOWNS, growing
 from bench.stage import BARE, OURS, Stage, first_answer
+from bench.table import Goal, Row, Table, figure
 from tests.tokens import make_token
 
 BARE_COUNTS: Final = 32  # what a bare route's request counts for where a figure is in its terms
@@ -31,15 +31,16 @@ def batch(stage: Stage) -> Table:
         first_answer(ours.served, question, token)
         targets = Target(served=ours.served, requests=stage.requests(question, token)), bare
         costed = stage.compared(*targets)
-    rows = []
-    for when, costs in (("1 connection", costed.quiet), ("32 connections", costed.busy)):
-        a_bead = BARE_COUNTS / BATCH / costs[OURS].cpu_against(costs[BARE])
-        rows.append(Other(work=f"CPU per bead, {when}", measured=figure(a_bead), gate="6", stretch="3"))
+    ratios = (costs[OURS].cpu_against(costs[BARE]) for costs in (costed.quiet, costed.busy))
+    a_bead = tuple(BARE_COUNTS / BATCH / it for it in ratios)
+    row = Row(
+        work="CPU per bead", shown=tuple(map(figure, a_bead)), held=a_bead, goal=Goal(gate=6, stretch=3, less=True)
+    )
     return Table(
         heading=f"`resolutions` with {BATCH} beads, SQLite",
-        columns=OTHER_COLUMNS,
-        rows=[row.cells() for row in rows],
-        before=f"In parts of which a request of the bare route, with the hot query's answer, is {BARE_COUNTS}.",
+        columns=("work", "1 connection", "32"),
+        rows=(row,),
+        about=f"In parts of which a request of the bare route, with the hot query's answer, is {BARE_COUNTS}.",
     )
 
 
@@ -50,7 +51,7 @@ def pure_core(stage: Stage) -> Table:
     install = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--target", str(packages)]
     installed = subprocess.run([*install, GROWTHBOOK], check=False, capture_output=True)
     if installed.returncode != 0:
-        return Table(heading=heading, columns=(), rows=[], after=f"Left out: pip could not install {GROWTHBOOK}.")
+        return Table(heading=heading, about=f"Left out: pip could not install {GROWTHBOOK}.")
     path = os.pathsep.join((str(ROOT), str(packages), os.environ.get("PYTHONPATH", "")))
     command = [sys.executable, "-m", "bench.core", stage.filled("sqlite"), str(CORE_ROUNDS)]
     with pinned(cores().server):
@@ -58,18 +59,19 @@ def pure_core(stage: Stage) -> Table:
             command, env={**os.environ, "PYTHONPATH": path}, cwd=ROOT, check=True, capture_output=True, text=True
         )
     told = json.loads(done.stdout)
-    row = Other(
-        work=f"a task under {told['rules']} rules, with its reason: GrowthBook's time over ours",
-        measured=f"{figure(told['times'])} ({figure(told['ours'])} against {figure(told['theirs'])} µs)",
-        gate="5",
-        stretch="20",
+    row = Row(
+        work="GrowthBook's time over ours",
+        shown=(figure(told["times"]), figure(told["ours"]), figure(told["theirs"])),
+        held=(told["times"],),
+        goal=Goal(gate=5, stretch=20),
     )
     return Table(
         heading=heading,
-        columns=OTHER_COLUMNS,
-        rows=[row.cells()],
-        after=f"`resolve` on a table that is compiled once, against the engine of {GROWTHBOOK} (`growthbook.core`, in "
-        f"Python) given the same rules: {told['tasks']} tasks, {REPEATED} times a round, which both decide alike.",
+        columns=("work", "measured", "µs of ours", "µs of theirs"),
+        rows=(row,),
+        about=f"`resolve` on a table that is compiled once, with the reason, against the engine of {GROWTHBOOK} "
+        f"(`growthbook.core`, in Python) given the same {told['rules']} rules. {told['tasks']} tasks, {REPEATED} times "
+        "a round, which both decide alike.",
     )
 
 
@@ -78,20 +80,14 @@ def publish(stage: Stage) -> Table:
     rows = []
     for overrides in (1, 20):
         took = publishing(stage, overrides=overrides)
-        published = f"a publish of {overrides} override{'s' * (overrides > 1)} ({took.rows} rows)"
-        rows.append(
-            Other(
-                work=f"{published}: its time over the commit's",
-                measured=f"{figure(took.times)} ({figure(1e3 * took.ours)} against {figure(1e3 * took.bare)} ms)",
-                gate="4",
-                stretch="2",
-            )
-        )
+        published = f"{overrides} override{'s' * (overrides > 1)}, {took.rows} rows: its time over a bare commit's"
+        shown = (figure(took.times), figure(1e3 * took.ours), figure(1e3 * took.bare))
+        rows.append(Row(work=published, shown=shown, held=(took.times,), goal=Goal(gate=4, stretch=2, less=True)))
     return Table(
         heading="A publish, SQLite",
-        columns=OTHER_COLUMNS,
-        rows=[row.cells() for row in rows],
-        after=f"`publishOverrideSet` over HTTP in a town of {PUBLISHED_BEADS} beads, from the request to the answer, "
+        columns=("work", "measured", "ms of ours", "ms of the commit"),
+        rows=tuple(rows),
+        about=f"`publishOverrideSet` over HTTP in a town of {PUBLISHED_BEADS} beads, from the request to the answer, "
         "each time followed by a bare `sqlite3` transaction that writes the same rows into a copy on the same file "
         "system, with the same pragmas (WAL, synchronous=FULL).",
     )
@@ -101,20 +97,14 @@ def size(stage: Stage) -> Table:
     """The hot query in a small and in a large installation."""
     costed = growing(stage)
     rows = []
-    for when, costs in (("1 connection", costed.quiet), ("32 connections", costed.busy)):
-        for name, what in ((LARGE, f"all {TOWNS:,} towns"), (PART, f"{PART_TOWNS:,} of the towns")):
-            rows.append(
-                Other(
-                    work=f"CPU, {when}, beads of {what}",
-                    measured=figure(costs[SMALL].cpu_against(costs[name])),
-                    gate="1.5",
-                    stretch="1.15",
-                )
-            )
+    for name, what in ((LARGE, f"all {TOWNS:,} towns"), (PART, f"{PART_TOWNS:,} of the towns")):
+        times = tuple(costs[SMALL].cpu_against(costs[name]) for costs in (costed.quiet, costed.busy))
+        goal = Goal(gate=1.5, stretch=1.15, less=True)
+        rows.append(Row(work=f"beads of {what}", shown=tuple(map(figure, times)), held=times, goal=goal))
     return Table(
         heading=f"{TOWNS:,} towns with {TOWNS * BEADS_EACH:,} beads against one with {BEADS}, SQLite",
-        columns=OTHER_COLUMNS,
-        rows=[row.cells() for row in rows],
-        after="The hot query's CPU there over its CPU here, after a warm-up. A process keeps 4,096 compiled tables "
+        columns=("work", "CPU, 1 connection", "CPU, 32"),
+        rows=tuple(rows),
+        about="The hot query's CPU there over its CPU here, after a warm-up. A process keeps 4,096 compiled tables "
         "(`TOWNCLERK_TABLE_CACHE_SIZE`): where more towns than that are asked about at random, some are loaded again.",
     )

@@ -4,9 +4,9 @@ from contextlib import ExitStack
 from typing import Final
 
 from bench.questions import hot
-from bench.report import RATIO_COLUMNS, Table, ratio
 from bench.rounds import Target
 from bench.stage import BARE, Stage, first_answer
+from bench.table import RATIO_COLUMNS, Table, ratio
 from tests.tokens import make_token
 
 OWN: Final = "api.patience:BoundedHttp"
@@ -29,7 +29,5 @@ def where_it_goes(stage: Stage) -> Table:
         for name, (app, http) in SHOWN.items():
             servers.append(stack.enter_context(stage.bare(answer, app=app, http=http, name=name)))
         costed = stage.compared(*(Target(served=it, requests=requests) for it in servers))
-    rows = [ratio(name, costed, of=name, against=BARE).cells() for name in SHOWN]
-    return Table(
-        heading="Where the bare route's cost goes", columns=RATIO_COLUMNS[:-2], rows=[cells[:-2] for cells in rows]
-    )
+    rows = tuple(ratio(name, costed, of=name, against=BARE) for name in SHOWN)
+    return Table(heading="Where the bare route's cost goes", columns=RATIO_COLUMNS, rows=rows)

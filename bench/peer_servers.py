@@ -20,24 +20,16 @@ from sqlalchemy import make_url
 
 from bench.core import read_town
 from bench.questions import hot
-from bench.report import Table, figure
 from bench.rounds import Target
 from bench.servers import ROOT, Served, cores, free_port, started
-from bench.stage import BARE, Costed, Stage
+from bench.stage import BARE, OURS, Stage
+from bench.table import RATIO_COLUMNS, Row, Table, ratio
 from models.domain.resolution import compile_table
 from models.domain.rules import Rule
 from models.domain.vocabulary import LABELS
 from tests.bulk import RIGS
 
 FOLDER: Final = ROOT / "bench" / "peers"
-COLUMNS: Final = (
-    "server",
-    "CPU, 1 connection",
-    "CPU, 32",
-    "clock, 1 connection",
-    "clock, 32",
-    "requests a CPU-second, 32",
-)
 YOGA: Final = "GraphQL Yoga"
 MERCURIUS: Final = "Mercurius with JIT"
 UNLEASH: Final = "Unleash, `/api/frontend`"
@@ -52,7 +44,7 @@ def peers(stage: Stage) -> Table:
     """Theirs, ours and the bare route in one comparison."""
     heading = "Other servers at the same work, PostgreSQL"
     if not install():
-        return Table(heading=heading, columns=(), rows=[], after="Left out: npm could not install them.")
+        return Table(heading=heading, about="Left out: npm could not install them.")
     url = stage.filled("postgresql")
     with (
         stage.against_bare(url) as targets,
@@ -63,15 +55,18 @@ def peers(stage: Stage) -> Table:
         asked = stage.requests(hot(), "none")
         targets += [Target(served=it, requests=asked) for it in (yoga, mercurius)]
         costed = stage.compared(*targets, Target(served=flags, requests=_flag_requests(stage)))
-    names = {"ours": "Townclerk", BARE: "the bare route", YOGA: YOGA, MERCURIUS: MERCURIUS, UNLEASH: UNLEASH}
+    rows = []
+    for name in (OURS, BARE, YOGA, MERCURIUS, UNLEASH):
+        row = ratio({OURS: "Townclerk", BARE: "the bare route"}.get(name, name), costed, of=name)
+        rows.append(Row(work=row.work, shown=(*row.shown, f"{1e6 / costed.busy[name].cpu:,.0f}")))
     versions = json.loads((FOLDER / "package.json").read_text(encoding="utf-8"))["dependencies"]
     return Table(
         heading=heading,
-        columns=COLUMNS,
-        rows=[[shown, *_figures(costed, name)] for name, shown in names.items()],
-        after="Yoga and Mercurius find the bead, its town's set, profile and one override by one joined statement, and "
-        "decide nothing, ask for no token and log nothing. Unleash evaluates one flag, from memory, whose strategies say "
-        f"what the town's {len(_rules(url))} rules say; its request is a GET and its answer is shorter. Node.js "
+        columns=(*RATIO_COLUMNS, "requests a CPU-second, 32"),
+        rows=tuple(rows),
+        about="Yoga and Mercurius find the bead, its town's set, profile and one override by one joined statement, and "
+        "decide nothing, ask for no token and log nothing. Unleash evaluates one flag, from memory, whose strategies "
+        f"say what the town's {len(_rules(url))} rules say; its request is a GET and its answer is shorter. Node.js "
         f"{_node_version()}; " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
     )
 
@@ -182,16 +177,6 @@ def _flag_requests(stage: Stage) -> Path:
     file = stage.file("requests")
     file.write_text(json.dumps(lines), encoding="ascii")
     return file
-
-
-def _figures(costed: Costed, name: str) -> list[str]:
-    ratios = (
-        costed.quiet[name].cpu_against(costed.quiet[BARE]),
-        costed.busy[name].cpu_against(costed.busy[BARE]),
-        costed.quiet[name].wall_against(costed.quiet[BARE]),
-        costed.busy[name].wall_against(costed.busy[BARE]),
-    )
-    return [*map(figure, ratios), f"{1e6 / costed.busy[name].cpu:,.0f}"]
 
 
 def _node_version() -> str:
