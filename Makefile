@@ -1,11 +1,12 @@
 # make serve: set up and run. make test: set up and run every test. make soak: the proofs of docs/reliability.md, in full.
+# make bench: what requests cost on this machine, into docs/performance.md.
 # All of it lives in .venv; nothing has to be installed beforehand but make and Python 3.11 or newer (another one than
 # python3: make PYTHON=python3.13).
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: serve test soak install pages lint style types imports lock
+.PHONY: serve test soak bench install pages lint style types imports lock
 
 serve: $(READY) pages
 	$(BIN)/townclerk serve --dev
@@ -17,6 +18,11 @@ test: $(READY) pages
 SOAK ?= full
 soak: $(READY)
 	SOAK=$(SOAK) $(BIN)/python -m tests.reliability.soak
+
+# Takes about half an hour, on a machine that does nothing else. Some sections only: make bench BENCH="--only hot publish"
+BENCH ?=
+bench: $(READY)
+	$(BIN)/python -m bench.dispatch $(BENCH)
 
 install: $(READY)
 
