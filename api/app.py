@@ -113,12 +113,11 @@ def _straight_to(route: Route, endpoint: ASGIApp, app: ASGIApp) -> ASGIApp:
     """`app`, but what a route answers without a look at any other, which takes longer than most of its answers."""
     path, methods = route.path, route.methods or set()
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+    def answer(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http" and scope["path"] == path and scope["method"] in methods:
             scope["route"] = route
-            await endpoint(scope, receive, send)
-        else:
-            await app(scope, receive, send)
+            return endpoint(scope, receive, send)
+        return app(scope, receive, send)
 
     return answer
 

@@ -29,7 +29,6 @@ from api.wire import (
     answer_of,
     encode,
     for_now,
-    heads_of,
     read_operation,
 )
 from models.domain.permissions import SEND_MUCH, meets
@@ -111,7 +110,7 @@ class GraphQLDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever it asks for, with an answer that says what came of it."""
-        heads = heads_of(scope)
+        heads: dict[bytes, bytes] = scope["state"]["heads"]
         wanted = _wanted(heads.get(b"accept", b"")[:_LONGEST_ACCEPT])
         try:
             asker = self._doorkeeper.recalled(scope, heads) or await self._doorkeeper.admit(scope)
@@ -121,11 +120,16 @@ class GraphQLDoor:
                 body = await self._body(receive, heads, asker)
                 asked = read_operation(heads.get(b"content-type", b""), body)
                 streamed = self._streamed(asked, asker) if wanted.streams else None
-                answer, executed = ({}, True) if streamed else await self._answer(asked, asker)
+                data = None if streamed else await self._lane.answer(asked, asker.grant)
+                answer, executed = {"data": data}, True
+                if data is None and streamed is None:
+                    answer, executed = await self._executed(asked, asker)
             finally:
                 self._turnstile.leave(whose)
         except BadRequestError as error:
             await error.response(wanted.media_type)(scope, receive, send)
+        except TimeoutError:
+            await self._too_late("query").response(wanted.media_type)(scope, receive, send)
         except _GoneError:
             await Response(status_code=_GONE_AWAY)(scope, receive, send)
         else:
@@ -138,17 +142,8 @@ class GraphQLDoor:
             await send({"type": "http.response.start", "status": status, "headers": [length, wanted.header]})
             await send({"type": "http.response.body", "body": body})
 
-    async def _answer(self, asked: Asked, asker: Asker) -> tuple[dict[str, Any], bool]:
-        """The answer, and whether anything was executed."""
-        try:
-            data = await self._lane.answer(
-                asked.query, asked.variables, asked.operation_name, weight=asked.weight, grant=asker.grant
-            )
-        except TimeoutError as error:
-            raise self._too_late("query") from error
-        return ({"data": data}, True) if data is not None else await self._executed(asked, asker)
-
     async def _executed(self, asked: Asked, asker: Asker) -> tuple[dict[str, Any], bool]:
+        """The executor's answer, and whether anything was executed."""
         answer_by = asyncio.get_running_loop().time() + self._bounds.answer_seconds / 2
         context = Context(store=self._store, asker=asker, weight=asked.weight, answer_by=answer_by)
         try:
@@ -184,9 +179,12 @@ class GraphQLDoor:
 
     async def _body(self, receive: Receive, heads: Mapping[bytes, bytes], asker: Asker) -> bytes:
         """The body, of which no more is taken in than the limit, whatever was announced, and not for ever."""
-        most = self._bounds.large_body_bytes if meets(asker.grant, SEND_MUCH) else self._bounds.body_bytes
+        most = self._bounds.body_bytes
         announced = heads.get(b"content-length", b"")
-        if announced.isdigit() and int(announced[:18]) > most:
+        length = int(announced[:18]) if announced.isdigit() else None
+        if (length is None or length > most) and meets(asker.grant, SEND_MUCH):
+            most = self._bounds.large_body_bytes
+        if length is not None and length > most:
             raise _too_long(most)
         try:
             return await within(self._bounds.body_seconds, _read(receive, most))

@@ -7,7 +7,7 @@ whichever is asked answers for all of them; without it each answers for itself, 
 import asyncio
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -30,6 +30,7 @@ from api.schema.operation import Operation
 from models.services.standing import Standing, standing
 from models.store.unit import StorageUnavailableError, Store
 
+_SOON_SECONDS: Final = 0.1  # after which processes see each other's numbers
 _DATABASE_SECONDS: Final = 2.0  # how long an answer waits for what only the database knows
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OTHER: Final = "other"
@@ -45,6 +46,7 @@ class Metrics:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._asking: asyncio.Task[Standing | None] | None = None
+        self._noted: list[tuple[Callable[[float], None], float]] = []
         self._shared = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
         own = self._own = CollectorRegistry()
         if not self._shared:
@@ -87,30 +89,32 @@ class Metrics:
 
     def begun(self) -> None:
         """Count a request that has begun."""
-        self._in_flight.inc()
+        self._note(self._in_flight.inc, 1)
 
     def ended(self, scope: Scope, status: int, seconds: float) -> None:
         """Count and time a request that has ended."""
-        self._in_flight.dec()
+        self._note(self._in_flight.dec, 1)
         method = scope["method"] if scope["method"] in _METHODS else _OTHER
-        self._request(method, getattr(scope.get("route"), "path", _OTHER), str(status)).observe(seconds)
+        path = getattr(scope.get("route"), "path", _OTHER)
+        self._note(self._request(method, path, str(status)).observe, seconds)
 
     def operation(self, operation: Operation) -> None:
         """Count and time a GraphQL operation that has ended; of a subscription, which lasts, only what came of it."""
         seconds = time.perf_counter() - operation.begun
         if operation.kind != "subscription":
             for field in operation.fields or (_OTHER,):
-                self._operation(operation.kind, field).observe(seconds)
+                self._note(self._operation(operation.kind, field).observe, seconds)
         for code in operation.codes:
-            self._errors.labels(code).inc()
+            self._note(self._errors.labels(code).inc, 1)
         for (mutation, outcome), count in operation.changes.items():
-            self._changes.labels(mutation, outcome).inc(count)
+            self._note(self._changes.labels(mutation, outcome).inc, count)
         for source, count in operation.resolutions.items():
-            self._resolution(source).inc(count)
-        self._way("compiled" if operation.compiled else "executed").inc()
+            self._note(self._resolution(source).inc, count)
+        self._note(self._way("compiled" if operation.compiled else "executed").inc, 1)
 
     async def show(self, _request: Request) -> Response:
         """Answer with all numbers in Prometheus' text format; without those of the database while it is away."""
+        self._count()
         shown = CollectorRegistry(auto_describe=False)
         if self._shared:
             _forget_the_dead(Path(self._shared))
@@ -123,9 +127,21 @@ class Metrics:
         )
 
     async def close(self) -> None:
-        """Wait for what is still being asked of the database."""
+        """Count what is not counted yet, and wait for what is still being asked of the database."""
+        self._count()
         if self._asking is not None:
             await self._asking
+
+    def _note(self, count: Callable[[float], None], number: float) -> None:
+        """Have something counted soon: several requests' together take less than each by itself."""
+        if not self._noted:
+            asyncio.get_running_loop().call_later(_SOON_SECONDS, self._count)
+        self._noted.append((count, number))
+
+    def _count(self) -> None:
+        noted, self._noted = self._noted, []
+        for count, number in noted:
+            count(number)
 
     async def _standing(self) -> Standing | None:
         """How things stand in the database; None where it does not say so in time. It is asked once at a time."""

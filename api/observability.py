@@ -2,10 +2,10 @@
 
 import json
 import logging
-import os
+import random
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -16,8 +16,9 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.schema.operation import Operation
+from api.wire import heads_of
 
-_SANE: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-")
+_SANE: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-")
 _LONGEST: Final = 128
 _HEADER: Final = b"x-request-id"
 _STARTS: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
@@ -100,11 +101,11 @@ def current_request() -> str | None:
     return _REQUEST.get(_NONE).request_id
 
 
-def sane_request_id(given: str | None) -> str:
+def sane_request_id(given: bytes | None) -> str:
     """The caller's request id where it looks sane (1 to 128 letters, digits and . _ : -), else a new one."""
     if given and len(given) <= _LONGEST and _SANE.issuperset(given):
-        return given
-    return os.urandom(16).hex()
+        return given.decode("ascii")
+    return f"{random.getrandbits(128):032x}"  # nobody has to guess it, and it need not be hard to
 
 
 def log_operation(operation: Operation) -> None:
@@ -128,8 +129,10 @@ class Requests:
         if kind == "lifespan":
             await self.app(scope, receive, send)
             return
-        request_id, echoed = _request_id(scope["headers"])
-        scope.setdefault("state", {})["request_id"] = request_id
+        heads = heads_of(scope)
+        request_id = sane_request_id(heads.get(_HEADER))
+        state = scope.setdefault("state", {})
+        state["request_id"], state["heads"] = request_id, heads
         noted = _Noted(request_id)
         _REQUEST.set(noted)
         status = 0
@@ -143,7 +146,7 @@ class Requests:
             step = message["type"]
             if step in _STARTS:
                 status = message.get("status", _SWITCHING_PROTOCOLS)
-                message["headers"] = [*message.get("headers", ()), (_HEADER, echoed)]
+                message["headers"] = [*message.get("headers", ()), (_HEADER, request_id.encode("ascii"))]
             elif under_way and step == _BODY and not message.get("more_body", False):
                 under_way = False  # before the client has all of the answer, who may ask for the numbers next
                 self._counts.ended(scope, status, time.perf_counter() - begun)
@@ -161,16 +164,6 @@ class Requests:
             if under_way:
                 self._counts.ended(scope, status, time.perf_counter() - begun)
             _log_request(scope, noted, status, time.perf_counter() - begun)
-
-
-def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, bytes]:
-    """A request's id, as text and as it is echoed."""
-    for name, value in headers:
-        if name == _HEADER:
-            given = sane_request_id(value.decode("latin-1"))
-            return given, given.encode("ascii")
-    made = sane_request_id(None)
-    return made, made.encode("ascii")
 
 
 # ---- the line of a request, which is written often: by hand, since loggers take longer than answers

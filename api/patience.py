@@ -71,10 +71,6 @@ class BoundedHttp(HttpToolsProtocol):
         self._no_body = 0
         super().on_body(body)
 
-    def on_message_complete(self) -> None:
-        self._no_body = 0
-        super().on_message_complete()
-
     def on_response_complete(self) -> None:
         """As uvicorn has it, but for the timer of kept connections: setting one for each request takes long."""
         self.server_state.total_requests += 1

@@ -18,7 +18,7 @@ from api.streams import Streams
 from models.services.credentials import TokenBook
 from models.services.resolver import Resolver
 from models.store.engine import Limits, open_database
-from models.store.strict import StrictReads
+from models.store.strict import StrictReads, strict_reads
 from models.store.tables import TableCache
 from models.store.unit import Clock, NewId, Store, random_id, system_clock
 
@@ -46,7 +46,7 @@ def open_token_book(settings: Settings, store: Store) -> TokenBook:
     """The book of tokens, with connections of its own: nothing that is asked of the database keeps it waiting."""
     own = {"database_pool_size": 2, "database_pool_overflow": 0}
     mine = open_store(settings.model_copy(update=own), store.clock, store.new_id)
-    return TokenBook(mine, size=settings.token_cache_size)
+    return TokenBook(mine, strict_reads(mine.database), size=settings.token_cache_size)
 
 
 def query_limits(settings: Settings) -> QueryLimits:

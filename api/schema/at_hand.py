@@ -36,7 +36,7 @@ class AtHand:
     async def resolution(self, bead_id: str, as_of: AsOf | None = None) -> Resolution:
         if as_of is not None:
             raise Bail
-        found = (await self._resolver.beads((bead_id,))).get(bead_id)
+        found = await self._resolver.bead(bead_id)
         if found is None or not self._may_see(found.table.town_id):
             raise Bail
         return self._answered(found, bead_id)

@@ -5,8 +5,8 @@ not go this way goes the long one, and gets the same answer.
 """
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
 
 from graphql import get_operation_ast
 from strawberry.types.field import StrawberryField
@@ -27,6 +27,19 @@ from models.services.resolver import Resolver
 _LARGEST: Final = [None] * MAX_BEADS  # a value of a variable that costs as much as any
 
 
+class Request(Protocol):
+    """An operation that is asked for; `weight` is that of the whole request, in bytes."""
+
+    @property
+    def query(self) -> str: ...
+    @property
+    def variables(self) -> dict[str, Any] | None: ...
+    @property
+    def operation_name(self) -> str | None: ...
+    @property
+    def weight(self) -> int: ...
+
+
 class Lane:
     """One a process. `observers` are told of the operations that it answers."""
 
@@ -39,13 +52,12 @@ class Lane:
         self._observers = observers
         [self._need] = {_made_from(schema, name).metadata[NEED] for name in ROOTS}
 
-    async def answer(
-        self, query: str, variables: Mapping[str, Any] | None, operation_name: str | None, *, weight: int, grant: Grant
-    ) -> dict[str, Any] | None:
+    async def answer(self, asked: Request, grant: Grant) -> dict[str, Any] | None:
         """The `data` of an operation; None where the executor has to answer. Raises `TimeoutError`."""
-        known = self._schema.documents.find(query)
-        if known is None or weight > self._limits.body_bytes:
+        known = self._schema.documents.find(asked.query)
+        if known is None or asked.weight > self._limits.body_bytes:
             return None
+        operation_name = asked.operation_name
         if operation_name in known.compiled:
             compiled = known.compiled[operation_name]
         else:
@@ -53,10 +65,11 @@ class Lane:
         if compiled is None or not meets(grant, self._need):
             return None
         begun = time.perf_counter()
+        variables = asked.variables or {}
         at_hand = AtHand(self._resolver, grant)
         try:
-            plan = compiled.plan(variables or {})
-            values = await at_hand.values(plan.calls(variables or {}))
+            plan = compiled.plan(variables)
+            values = await at_hand.values(plan.calls(variables))
             data: dict[str, Any] = plan.answer(values)
         except TimeoutError:
             raise

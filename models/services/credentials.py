@@ -5,7 +5,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -16,9 +16,11 @@ from models.domain.tokens import Grant, Scope, Token, is_expired
 from models.store.access import TokenRow
 from models.store.mapping import texts_of
 from models.store.queries import tokens
+from models.store.strict import StrictReads
 from models.store.unit import StorageUnavailableError, Store, WriteUnit
 
 FRESH_SECONDS: Final = 0.4  # what is revoked has to be worth nothing within a second
+_READ_SECONDS: Final = 60.0  # after which a token that is in use is read anew, also to note its use
 _COARSE: Final = timedelta(minutes=5)
 _LOG: Final = structlog.get_logger("townclerk.tokens")
 
@@ -40,14 +42,26 @@ class _Looking:
     since: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """A holder, when the token's row was read, and when it was last seen not to be revoked."""
+
+    holder: Holder
+    read_at: float
+    looked_up_at: float
+
+
 class TokenBook:
     """One a process. `size` bounds how many tokens it remembers; `monotonic` is a clock in seconds."""
 
-    def __init__(self, store: Store, *, size: int, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, store: Store, strict: StrictReads, *, size: int, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._store = store
+        self._strict = strict
         self._size = size
         self._monotonic = monotonic
-        self._remembered: dict[str, tuple[Holder, float]] = {}  # with when it was looked up, the longest ago first
+        self._remembered: dict[str, _Remembered] = {}  # those looked up longest ago first
         self._spellings: dict[bytes, str] = {}  # digests of what tokens were spelled as -> their ids
         self._looking: dict[str, _Looking] = {}
         self._watched: dict[str, set[asyncio.Event]] = {}
@@ -74,9 +88,9 @@ class TokenBook:
         found = self._remembered.get(self._spellings.get(_digest(spelling), ""))
         if found is None:
             return None
-        holder, at = found
-        age = self._monotonic() - at
-        if age > FRESH_SECONDS or is_expired(holder.expires_at, self._store.clock()):
+        holder = found.holder
+        age = self._monotonic() - found.looked_up_at
+        if age > FRESH_SECONDS or (holder.expires_at and is_expired(holder.expires_at, self._store.clock())):
             return None
         if age > FRESH_SECONDS / 2:
             self._look(holder.token_id)
@@ -85,7 +99,7 @@ class TokenBook:
     def has_known(self, token: Token) -> bool:
         """Whether it was worth something when it was last looked up, however long ago that was."""
         found = self._remembered.get(token.token_id)
-        return found is not None and token.has(found[0].secret_hash)
+        return found is not None and token.has(found.holder.secret_hash)
 
     def _if_good(self, holder: Holder | None, token: Token) -> Holder | None:
         if holder is None or not token.has(holder.secret_hash) or is_expired(holder.expires_at, self._store.clock()):
@@ -95,8 +109,8 @@ class TokenBook:
     async def _looked_up(self, token_id: str) -> Holder | None:
         """What the database has, or had a moment ago."""
         found = self._remembered.get(token_id)
-        if found is not None and self._monotonic() - found[1] <= FRESH_SECONDS:
-            return found[0]
+        if found is not None and self._monotonic() - found.looked_up_at <= FRESH_SECONDS:
+            return found.holder
         return await asyncio.shield(self._look(token_id))
 
     def _look(self, token_id: str) -> asyncio.Task[Holder | None]:
@@ -115,16 +129,26 @@ class TokenBook:
             task.exception()  # which whoever still waits is told
 
     async def _look_up(self, token_id: str, now: float) -> Holder | None:
-        row = await self._store.fetch(partial(tokens.token, token_id=token_id))
+        found = self._remembered.get(token_id)
+        if found is None or now - found.read_at > _READ_SECONDS or not await self._is_still_good(token_id):
+            row = await self._store.fetch(partial(tokens.token, token_id=token_id))
+            if row is None or row.revoked_at is not None:
+                self._remembered.pop(token_id, None)
+                return None
+            self._note_use(row)
+            found = _Remembered(_holder(row), read_at=now, looked_up_at=now)
         self._remembered.pop(token_id, None)
-        if row is None or row.revoked_at is not None:
-            return None
-        holder = _holder(row)
-        self._remembered[token_id] = (holder, now)
+        self._remembered[token_id] = replace(found, looked_up_at=now)
         if len(self._remembered) > self._size:
             del self._remembered[next(iter(self._remembered))]
-        self._note_use(row)
-        return holder
+        return found.holder
+
+    async def _is_still_good(self, token_id: str) -> bool:
+        """Whether it is surely not revoked: all else about a token stays as it was made."""
+        try:
+            return bool(await self._strict.tokens([token_id]))
+        except StorageUnavailableError:
+            return False
 
     # ---- last use
 
@@ -178,6 +202,7 @@ class TokenBook:
 
     async def close(self) -> None:
         """Give the connections back."""
+        await self._strict.close()
         await self._store.dispose()
 
     async def _look_after_watched(self) -> None:

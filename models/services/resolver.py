@@ -62,6 +62,14 @@ class Resolver:
         self._rigs: Kept[tuple[str, str], RigRow] = Kept(size)  # those that are or were registered, which none unsays
         self._mayors: Kept[TownNow, MayorNow] = Kept(size)
 
+    async def bead(self, bead_id: str) -> Resolution | None:
+        """How a bead resolves; None where there is no such bead."""
+        rows = await self._strict.beads((bead_id,)) if is_id(bead_id) else ()
+        for _, town_id, version, signature in rows:
+            known = self._resolutions.get((town_id, version, signature))
+            return known if known is not None else (await self._resolved(rows))[bead_id]
+        return None
+
     async def beads(self, bead_ids: Sequence[str]) -> dict[str, Resolution]:
         """How beads resolve, all from one snapshot; those that there are not are left out."""
         ids = [bead_id for bead_id in bead_ids if is_id(bead_id)]

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 from urllib.parse import quote
 
 import asyncpg
@@ -36,9 +36,12 @@ _TOWNS: Final = (
     "SELECT h.chain, h.version, h.observation_sequence, s.sequence FROM heads h LEFT JOIN mayor_signals s "
     "ON s.town_id = h.chain AND s.closed_at IS NULL WHERE h.version > 0 AND h.chain "
 )
-_SQLITE: Final = {sql: (sql + "= ?", sql + "IN (SELECT value FROM json_each(?))") for sql in (_BEADS, _TOWNS)}  # noqa: S608  # constants
+_TOKENS: Final = "SELECT token_id FROM tokens WHERE revoked_at IS NULL AND token_id "
+_SQLITE: Final = {
+    sql: (sql + "= ?", sql + "IN (SELECT value FROM json_each(?))")  # noqa: S608  # constants
+    for sql in (_BEADS, _TOWNS, _TOKENS)
+}
 _AWAY: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-_LANES: Final = 2  # statements of a kind that a process has under way at once
 _MOST: Final = 1000  # keys of a statement, but for those of one request, which may be more
 _SECONDS: Final = 5.0  # for a statement, and for making a connection
 
@@ -46,7 +49,7 @@ _SECONDS: Final = 5.0  # for a statement, and for making a connection
 class StrictReads(ABC):
     """The statements. Keys have to be ids; those that no row tells of are left out, and the others in any order.
 
-    Both raise `StorageUnavailableError`.
+    All raise `StorageUnavailableError`.
     """
 
     @abstractmethod
@@ -56,6 +59,10 @@ class StrictReads(ABC):
     @abstractmethod
     async def towns(self, town_ids: Sequence[str]) -> Sequence[TownNow]:
         """How towns and their mayors stand."""
+
+    @abstractmethod
+    async def tokens(self, token_ids: Sequence[str]) -> Sequence[tuple[str]]:
+        """The ids of those tokens that are not revoked."""
 
     @abstractmethod
     async def close(self) -> None:
@@ -75,10 +82,15 @@ class _Sqlite(StrictReads):
         self._connection: sqlite3.Connection | None = None
 
     async def beads(self, bead_ids: Sequence[str]) -> Sequence[BeadNow]:
-        return cast("Sequence[BeadNow]", self._rows(_BEADS, bead_ids))
+        rows: list[BeadNow] = self._rows(_BEADS, bead_ids)
+        return rows
 
     async def towns(self, town_ids: Sequence[str]) -> Sequence[TownNow]:
-        return cast("Sequence[TownNow]", self._rows(_TOWNS, town_ids))
+        rows: list[TownNow] = self._rows(_TOWNS, town_ids)
+        return rows
+
+    async def tokens(self, token_ids: Sequence[str]) -> Sequence[tuple[str]]:
+        return self._rows(_TOKENS, token_ids)
 
     async def close(self) -> None:
         self._give_up()
@@ -115,16 +127,23 @@ class _Postgresql(StrictReads):
     def __init__(self, database: Database) -> None:
         self._beads = _Shared(database, _BEADS + "= ANY($1::text[])")
         self._towns = _Shared(database, _TOWNS + "= ANY($1::text[])")
+        self._tokens = _Shared(database, _TOKENS + "= ANY($1::text[])", lanes=1)
 
     async def beads(self, bead_ids: Sequence[str]) -> Sequence[BeadNow]:
-        return cast("Sequence[BeadNow]", await self._beads.rows(bead_ids))
+        rows: list[BeadNow] = await self._beads.rows(bead_ids)
+        return rows
 
     async def towns(self, town_ids: Sequence[str]) -> Sequence[TownNow]:
-        return cast("Sequence[TownNow]", await self._towns.rows(town_ids))
+        rows: list[TownNow] = await self._towns.rows(town_ids)
+        return rows
+
+    async def tokens(self, token_ids: Sequence[str]) -> Sequence[tuple[str]]:
+        return await self._tokens.rows(token_ids)
 
     async def close(self) -> None:
         await self._beads.close()
         await self._towns.close()
+        await self._tokens.close()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,27 +153,30 @@ class _Asked:
 
 
 class _Shared:
-    """A statement whose first column is the key, asked for many at once, on up to `_LANES` connections.
+    """A statement whose first column is the key, asked for many at once, on up to `lanes` connections.
 
     Who asks is never served by a statement that had been sent before. A connection that turns out to be dead when it
     is used again is made anew once; where that fails too, or takes too long, all who share the statement are told.
     """
 
-    def __init__(self, database: Database, sql: str) -> None:
+    def __init__(self, database: Database, sql: str, *, lanes: int = 2) -> None:
         self._database = database
+        self._most_lanes = lanes
         self._sql = sql
         self._waiting: deque[_Asked] = deque()
-        self._lanes: set[asyncio.Task[None]] = set()
+        self._lanes = 0
+        self._tasks: set[asyncio.Task[None]] = set()  # which the event loop would let go
         self._idle: list[Any] = []
 
     async def rows(self, keys: Sequence[str]) -> list[Any]:
         """The rows of `keys`. Raises `StorageUnavailableError`."""
         asked = _Asked(keys, asyncio.get_running_loop().create_future())
         self._waiting.append(asked)
-        if len(self._lanes) < _LANES:
+        if self._lanes < self._most_lanes:
+            self._lanes += 1
             lane = asyncio.create_task(self._serve())
-            self._lanes.add(lane)
-            lane.add_done_callback(self._lanes.discard)
+            self._tasks.add(lane)
+            lane.add_done_callback(self._tasks.discard)
         return await asked.found
 
     async def close(self) -> None:
@@ -165,23 +187,28 @@ class _Shared:
     async def _serve(self) -> None:
         """Ask for those who wait, until there are none."""
         connection = self._idle.pop() if self._idle else None
-        while self._waiting:
-            batch = self._next_batch()
-            keys = batch[0].keys if len(batch) == 1 else list({key for asked in batch for key in asked.keys})
-            try:
-                connection, rows = await self._ask(connection, keys)
-            except BaseException as error:
-                connection = None
-                for asked in batch:
-                    _fail(asked, error)
-                if not isinstance(error, _AWAY):
-                    while self._waiting:
-                        _fail(self._waiting.popleft(), error)
-                    raise
-            else:
-                _hand_out(rows, batch)
-        if connection is not None:
-            self._idle.append(connection)
+        try:
+            while self._waiting:
+                batch = self._next_batch()
+                keys = batch[0].keys if len(batch) == 1 else list({key for asked in batch for key in asked.keys})
+                try:
+                    connection, rows = await self._ask(connection, keys)
+                except BaseException as error:
+                    connection = None
+                    for asked in batch:
+                        _fail(asked, error)
+                    if not isinstance(error, _AWAY):
+                        raise
+                else:
+                    _hand_out(rows, batch)
+        except BaseException as error:
+            while self._waiting:
+                _fail(self._waiting.popleft(), error)
+            raise
+        finally:  # nothing is waited for from the last look at who waits to here: nobody begins to wait in vain
+            self._lanes -= 1
+            if connection is not None:
+                self._idle.append(connection)
 
     def _next_batch(self) -> list[_Asked]:
         batch = [self._waiting.popleft()]

@@ -47,7 +47,7 @@ PUBSUB: Final = PubSub(STORE, poll_seconds=60)
 def door(limits: QueryLimits) -> GraphQLDoor:
     schema = build_schema(limits=limits)
     lane = Lane(schema, Resolver(STORE, strict_reads(STORE.database), size=1, seconds=1), limits, ())
-    doorkeeper = wiring.doorkeeper(SETTINGS, STORE, TokenBook(STORE, size=1))
+    doorkeeper = wiring.doorkeeper(SETTINGS, STORE, TokenBook(STORE, strict_reads(STORE.database), size=1))
     streams = wiring.streams(SETTINGS, schema, STORE, PUBSUB, doorkeeper)
     streamed = partial(EventStream, streams)
     return GraphQLDoor(schema, STORE, lane, doorkeeper, Turnstile(1), streamed, wiring.bounds(SETTINGS))
@@ -56,7 +56,7 @@ def door(limits: QueryLimits) -> GraphQLDoor:
 def answers(post: Post, limits: QueryLimits, accept: str = "application/json") -> list[Json]:
     """What comes of a post: one answer, or as many as a stream has."""
     headers = [(b"content-type", b"application/json"), (b"accept", accept.encode())]
-    scope: Scope = {"type": "http", "headers": headers, "state": {"request_id": "r"}}
+    scope: Scope = {"type": "http", "headers": headers, "state": {"request_id": "r", "heads": dict(headers)}}
     coming, sent = [post.body], bytearray()
 
     async def receive() -> Message:
