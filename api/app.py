@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import wiring
+from api import storage, wiring
 from api.audit_export import audit_export
 from api.auth import Doorkeeper, ThisMachineOnly, forbidden
 from api.door import GraphQLDoor, Turnstile
@@ -51,7 +51,7 @@ _LOG: Final = structlog.get_logger("townclerk.app")
 def create_app(settings: Settings | None = None, *, clock: Clock = system_clock, new_id: NewId = random_id) -> ASGIApp:
     """The ASGI application. The database has to be migrated; nothing is connected before the lifespan begins."""
     settings = settings or Settings()
-    store = wiring.open_store(settings, clock, new_id)
+    store = storage.open_store(settings, clock, new_id)
     metrics, traces = Metrics(store), start_tracing()
     observers = [metrics.operation, log_operation, *([] if traces is None else [traces.operation])]
     schema = build_schema(observers, wiring.query_limits(settings))

@@ -8,7 +8,6 @@ import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Final
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -18,21 +17,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from api.addresses import names_loopback
+from api.issuers import KEY_TYPES, may_be_fetched
 
 MAX_DOCUMENT: Final = 1_000_000  # bytes
 
-# RFC 7518 section 3.1, RFC 8037 and RFC 8812: the types and curves of the keys that an algorithm takes.
-_RSA: Final = (("RSA", None),)
-KEY_TYPES: Final = MappingProxyType(
-    {
-        **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), _RSA),
-        "ES256": (("EC", "P-256"),),
-        "ES384": (("EC", "P-384"),),
-        "ES512": (("EC", "P-521"),),
-        "ES256K": (("EC", "secp256k1"),),
-        "EdDSA": (("OKP", "Ed25519"), ("OKP", "Ed448")),
-    }
-)
 _RSA_BITS: Final = range(2048, 16_384 + 1)  # RFC 7518 section 3.3; more than that OpenSSL does not take
 
 
@@ -83,17 +71,6 @@ def fetch_keys(issuer: str, jwks_url: str | None, algorithms: Sequence[str], sec
     if not isinstance(url, str) or not may_be_fetched(url):
         raise ValueError("the discovered jwks_uri is no URL that keys may come from")
     return read_keys(_fetch(url, seconds), algorithms)
-
-
-def may_be_fetched(url: str) -> bool:
-    """Whether keys may come from there: over TLS, or from this very machine."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    if not parts.hostname or "@" in parts.netloc:
-        return False
-    return parts.scheme == "https" or (parts.scheme == "http" and names_loopback(parts.hostname))
 
 
 def _fetch(url: str, seconds: float) -> object:

@@ -1,36 +1,37 @@
 """Bearer tokens of an OpenID Connect issuer: JWTs, verified with the keys that the issuer publishes.
 
-What is checked follows RFC 7519 (JWT) and RFC 8725 (how to use it safely).
+The libraries that do so are loaded once there is an issuer: they take a while, and memory, and most have none.
 """
 
 import asyncio
 import math
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPException
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import jwt
 import structlog
 
-from api.issuer_keys import KEY_TYPES, Key, fetch_keys, may_be_fetched
+from api.issuers import KEY_TYPES, may_be_fetched
+from api.settings import Settings
 from models.domain.tokens import MAX_TOWNS, Grant, Scope
 from models.domain.vocabulary import is_id
+
+if TYPE_CHECKING:
+    from api.issuer_keys import Key
 
 FETCH_SECONDS: Final = 5.0  # what one fetch may take, discovery included
 FRESH_SECONDS: Final = 300.0  # until keys are fetched anew
 USABLE_SECONDS: Final = 3600.0  # until keys that could not be fetched anew are worth nothing
 PAUSE_SECONDS: Final = 10.0  # between two fetches, so that made-up key ids don't become requests to the issuer
 LEEWAY_SECONDS: Final = 30  # by which the issuer's clock may be off
-MAX_TOKEN: Final = 16_384
 MAX_NAME: Final = 128
 EVERY_TOWN: Final = "*"
 
 _LAST_SECOND: Final = 253_402_300_799  # of the year 9999
-_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _JTI: Final = re.compile("[A-Za-z0-9._:-]{1,64}")
 _LOG: Final = structlog.get_logger("townclerk.oidc")
 
@@ -92,6 +93,9 @@ class Oidc:
         monotonic: Callable[[], float] = time.monotonic,
         fetch_seconds: float = FETCH_SECONDS,
     ) -> None:
+        from api import issuer_keys, jwts  # noqa: PLC0415  # see above
+
+        self._issuer_keys, self._jwts = issuer_keys, jwts
         self._options = options
         self._clock = clock
         self._monotonic = monotonic
@@ -102,11 +106,11 @@ class Oidc:
 
     async def verify(self, token: str) -> SignedIn:
         """What the token says. Raises `BadTokenError` and `IssuerUnavailableError`."""
-        kid, algorithm = read_header(token, self._options.algorithms)
-        key = choose_key(await self._keys_with(kid), kid, algorithm)
-        return signed_in(read_claims(token, key, self._options), self._options, self._clock())
+        kid, algorithm = self._jwts.read_header(token, self._options.algorithms)
+        key = self._jwts.choose_key(await self._keys_with(kid), kid, algorithm)
+        return signed_in(self._jwts.read_claims(token, key, self._options), self._options, self._clock())
 
-    async def _keys_with(self, kid: str | None) -> tuple[Key, ...]:
+    async def _keys_with(self, kid: str | None) -> "tuple[Key, ...]":
         """The keys that count, the one called `kid` among them if the issuer has it by now."""
         if self._age >= FRESH_SECONDS:
             await self._fetch_unless_just_tried()
@@ -134,7 +138,11 @@ class Oidc:
         try:
             async with asyncio.timeout(self._fetch_seconds):
                 keys = await asyncio.to_thread(
-                    fetch_keys, options.issuer, options.jwks_url, options.algorithms, self._fetch_seconds
+                    self._issuer_keys.fetch_keys,
+                    options.issuer,
+                    options.jwks_url,
+                    options.algorithms,
+                    self._fetch_seconds,
                 )
         except (OSError, HTTPException, ValueError, RecursionError) as error:
             _LOG.warning(
@@ -149,53 +157,6 @@ class Oidc:
                 _LOG.warning("the issuer publishes no key that tokens could be verified with")
         finally:
             self._tried_at = self._monotonic()
-
-
-def read_header(token: str, algorithms: Sequence[str]) -> tuple[str | None, str]:
-    """The key's id and the algorithm as the token's header has them: so far nobody's word. Raises `BadTokenError`.
-
-    Whatever a header says of where keys are (`jku`, `jwk`, `x5u`) is ignored (RFC 8725 section 3.10).
-    """
-    if len(token) > MAX_TOKEN or _TOKEN.fullmatch(token) is None:
-        raise BadTokenError(f"the token is no signed JWT of at most {MAX_TOKEN} characters")
-    try:
-        header = jwt.get_unverified_header(token)
-    except jwt.PyJWTError as error:
-        raise _refusal(error) from None
-    if "crit" in header:
-        raise BadTokenError("the token's header asks for extensions, and there are none here")
-    if header.get("alg") not in algorithms:
-        raise BadTokenError("the token's algorithm is not among those that are taken")
-    return header.get("kid"), header["alg"]
-
-
-def choose_key(keys: Sequence[Key], kid: str | None, algorithm: str) -> jwt.PyJWK:
-    """The one key that is meant, which needs no name where it is the only one. Raises `BadTokenError`."""
-    if kid is None and len(keys) != 1:
-        raise BadTokenError("the token does not say which of the issuer's keys it was signed with")
-    named = [key for key in keys if kid in {None, key.kid}]
-    if not named:
-        raise BadTokenError("the issuer has no key of the id that the token names")
-    fitting = [key.by_algorithm[algorithm] for key in named if algorithm in key.by_algorithm]
-    if len(fitting) != 1:
-        raise BadTokenError("the token's algorithm does not fit the key that it names")
-    return fitting[0]
-
-
-def read_claims(token: str, key: jwt.PyJWK, options: OidcOptions) -> dict[str, Any]:
-    """The claims, once signature, issuer and audience are found to be right. Raises `BadTokenError`."""
-    try:
-        return jwt.decode(
-            token,
-            key,
-            algorithms=options.algorithms,
-            issuer=options.issuer,
-            audience=options.audience,
-            # PyJWT would take times from strings and judge them by the machine's clock: `signed_in` does that.
-            options={"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_jti": False},
-        )
-    except jwt.PyJWTError as error:
-        raise _refusal(error) from None
 
 
 def signed_in(claims: Mapping[str, Any], options: OidcOptions, now: datetime) -> SignedIn:
@@ -246,5 +207,17 @@ def _seconds(claims: Mapping[str, Any], name: str) -> float:
     return value
 
 
-def _refusal(error: jwt.PyJWTError) -> BadTokenError:
-    return BadTokenError(f"the token was refused: {type(error).__name__}")  # whose message may quote it
+def oidc_options(settings: Settings) -> OidcOptions | None:
+    """Whose tokens are taken besides ours; None where nobody's are. Raises `ValueError`."""
+    if settings.oidc_issuer is None or settings.oidc_audience is None:
+        return None
+    return OidcOptions(
+        issuer=settings.oidc_issuer,
+        audience=settings.oidc_audience,
+        jwks_url=settings.oidc_jwks_url,
+        algorithms=settings.oidc_algorithms,
+        name_claim=settings.oidc_name_claim,
+        scopes_claim=settings.oidc_scopes_claim,
+        towns_claim=settings.oidc_towns_claim,
+        scope_names=settings.oidc_scope_names,
+    )

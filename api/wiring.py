@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Final
 
+from api import storage
 from api.auth import Doorkeeper
 from api.buckets import Buckets
 from api.door import Bounds
-from api.oidc import Oidc, OidcOptions
+from api.oidc import Oidc, oidc_options
 from api.pages import SigningIn
 from api.pubsub import PubSub
 from api.schema import TownclerkSchema
@@ -17,35 +18,18 @@ from api.settings import Settings
 from api.streams import Streams
 from models.services.credentials import TokenBook
 from models.services.resolver import Resolver
-from models.store.engine import Limits, open_database
 from models.store.strict import StrictReads, strict_reads
-from models.store.tables import TableCache
-from models.store.unit import Clock, NewId, Store, random_id, system_clock
+from models.store.unit import Store
 
 _ADDRESSES: Final = 10_000  # of failed sign-ins, and credentials with a rate, that a process knows
 _SIGN_INS_PER_SECOND: Final = 1 / 6
 _BURST_SECONDS: Final = 2.0
 
 
-def open_store(settings: Settings, clock: Clock = system_clock, new_id: NewId = random_id) -> Store:
-    """The store that the settings name. Raises `UnusableDatabaseUrlError`."""
-    limits = Limits(
-        pool_size=settings.database_pool_size,
-        pool_overflow=settings.database_pool_overflow,
-        pool_wait=settings.database_pool_wait_seconds,
-        connect=settings.database_connect_timeout_seconds,
-        statement=settings.database_statement_timeout_seconds,
-        lock=settings.database_lock_timeout_seconds,
-        idle_in_transaction=settings.database_idle_timeout_seconds,
-    )
-    database = open_database(settings.database_url, limits)
-    return Store(database=database, clock=clock, new_id=new_id, tables=TableCache(settings.table_cache_size))
-
-
 def open_token_book(settings: Settings, store: Store) -> TokenBook:
     """The book of tokens, with connections of its own: nothing that is asked of the database keeps it waiting."""
     own = {"database_pool_size": 2, "database_pool_overflow": 0}
-    mine = open_store(settings.model_copy(update=own), store.clock, store.new_id)
+    mine = storage.open_store(settings.model_copy(update=own), store.clock, store.new_id)
     return TokenBook(mine, strict_reads(mine.database), size=settings.token_cache_size)
 
 
@@ -97,22 +81,6 @@ def doorkeeper(settings: Settings, store: Store, book: TokenBook) -> Doorkeeper:
         dev=settings.dev,
         failures=Buckets(most=settings.max_failed_sign_ins, per_second=_SIGN_INS_PER_SECOND, size=_ADDRESSES),
         rate=rate,
-    )
-
-
-def oidc_options(settings: Settings) -> OidcOptions | None:
-    """Whose tokens are taken besides ours; None where nobody's are. Raises `ValueError`."""
-    if settings.oidc_issuer is None or settings.oidc_audience is None:
-        return None
-    return OidcOptions(
-        issuer=settings.oidc_issuer,
-        audience=settings.oidc_audience,
-        jwks_url=settings.oidc_jwks_url,
-        algorithms=settings.oidc_algorithms,
-        name_claim=settings.oidc_name_claim,
-        scopes_claim=settings.oidc_scopes_claim,
-        towns_claim=settings.oidc_towns_claim,
-        scope_names=settings.oidc_scope_names,
     )
 
 

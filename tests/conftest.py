@@ -9,7 +9,7 @@ import pytest
 from api.observability import configure_logging
 from tests.client import Api, serving
 from tests.databases import BACKENDS, Databases
-from tests.postgres import NoPostgresError
+from tests.postgres import NoPostgresError, folder_in_memory
 from tests.tampering import faults
 
 
@@ -20,10 +20,11 @@ def _logs_as_served() -> None:
 
 
 @pytest.fixture(scope="session")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
-    made = Databases(tmp_path_factory.mktemp("databases"))
-    yield made
-    made.close()
+def databases() -> Iterator[Databases]:
+    with folder_in_memory() as folder:
+        made = Databases(folder)
+        yield made
+        made.close()
 
 
 @pytest.fixture(scope="session", params=BACKENDS)

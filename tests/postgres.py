@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
@@ -132,7 +132,7 @@ def postgres_server(**options: str) -> Iterator[Server]:
     binaries = server_binaries()
     if binaries is None:
         raise NoPostgresError(f"no PostgreSQL server: neither in the package {WHEEL} nor under {PACKAGES}")
-    with _folder() as home, _folder(_memory()) as store:
+    with folder() as home, folder_in_memory() as store:
         server = Server(home, store, binaries, options)
         try:
             server.start()
@@ -149,13 +149,18 @@ def postgres() -> Iterator[str]:
 
 
 @contextmanager
-def _folder(within: Path | None = None) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="townclerk-pg-", dir=within, ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
+def folder(within: Path | None = None) -> Iterator[Path]:
+    """A folder that goes with all that is in it."""
+    with tempfile.TemporaryDirectory(prefix="townclerk-", dir=within, ignore_cleanup_errors=True) as made:
+        yield Path(made)
+
+
+def folder_in_memory() -> AbstractContextManager[Path]:
+    """One on a file system in memory where there is room for all databases: making one is ten times quicker there."""
+    return folder(_memory())
 
 
 def _memory() -> Path | None:
-    """A file system in memory with room for all databases, where making one is ten times quicker than on a disk."""
     with suppress(OSError):
         if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ENOUGH_MEMORY:
             return MEMORY

@@ -1,23 +1,11 @@
 """The console script. Exit codes: 0 done, 1 the answer is no, 2 could not be done (one line on standard error)."""
 
 import sys
-from typing import Final
 
 import click
 from click.exceptions import NoArgsIsHelpError
-from pydantic import ValidationError
-from pydantic_settings import SettingsError
-from sqlalchemy.exc import SQLAlchemyError
 
-from api.cli import audit, audit_forget, audit_verify, backing_up, history, reading, running, token
-from api.cli.base import CouldNotError, cli, first_line
-from api.settings import Settings
-from models.store.engine import UnusableDatabaseUrlError
-from models.store.unit import StorageUnavailableError
-
-_PREFIX: Final = str(Settings.model_config["env_prefix"])
-# so that the group knows them
-COMMANDS = (audit, audit_forget, audit_verify, backing_up, history, reading, running, token)
+from api.cli.group import CouldNotError, cli
 
 
 def main() -> None:
@@ -33,13 +21,12 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.ClickException as error:
         trouble = f"{' '.join(error.format_message().split())} (townclerk --help tells more)"
-    except (SQLAlchemyError, StorageUnavailableError, OSError) as error:
-        trouble = f"the database can't be used: {first_line(error.__cause__ or error)}"
-    except (UnusableDatabaseUrlError, SettingsError) as error:
-        trouble = first_line(error)
-    except ValidationError as error:
-        trouble = "; ".join(
-            f"{_PREFIX}{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors()
-        )
+    except Exception as error:
+        from api.cli.troubles import in_one_line  # noqa: PLC0415  # it loads what commands load that can end so
+
+        told = in_one_line(error)
+        if told is None:
+            raise
+        trouble = told
     CouldNotError(trouble).show()
     sys.exit(CouldNotError.exit_code)

@@ -7,7 +7,8 @@ from typing import Final
 import click
 
 from api.cli.audit import audit
-from api.cli.base import CouldNotError, migrated, with_store
+from api.cli.base import migrated, with_store
+from api.cli.group import CouldNotError
 from api.settings import Settings
 from models.domain.errors import NoChange, Refused
 from models.services.access import COMMAND_LINE, built_in, forget_actor

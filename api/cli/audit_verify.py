@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from api.cli.audit import audit
-from api.cli.base import CouldNotError, first_line, migrated, shown, with_store
+from api.cli.base import first_line, migrated, shown, with_store
+from api.cli.group import CouldNotError
 from api.settings import Settings
 from models.domain.audit import CENTRAL_CHAIN
 from models.domain.errors import Refused

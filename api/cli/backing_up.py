@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from sqlalchemy import make_url
 
-from api.cli.base import CouldNotError, cli
+from api.cli.group import CouldNotError, cli
 from api.settings import Settings
 from models.store.backup import NotSoundError, back_up
 from models.store.engine import async_url

@@ -1,16 +1,15 @@
-"""What all commands share: the group, how they end, and how they get at the database."""
+"""What commands share that are at a database, and show what they found."""
 
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from typing import IO, Any, Final, TypeVar
+from typing import Final, TypeVar
 
-import click
 from rich.console import Console
 from rich.text import Text
 
 from api.settings import Settings
-from api.wiring import open_store
+from api.storage import open_store
 from models.store.engine import UnusableDatabaseUrlError
 from models.store.migrations import is_current
 from models.store.unit import Store
@@ -18,21 +17,6 @@ from models.store.unit import Store
 T = TypeVar("T")
 
 _PIPED_WIDTH: Final = 200
-
-
-class CouldNotError(click.ClickException):
-    """What was asked for could not be done: one line on standard error, exit code 2."""
-
-    exit_code = 2
-
-    def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"townclerk: {self.message}", err=True, file=file)
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="townclerk")
-def cli() -> None:
-    """Townclerk decides which model each bead runs on, says why, and keeps the record of every change."""
 
 
 def with_store(settings: Settings, work: Callable[[Store], Awaitable[T]]) -> T:

@@ -7,7 +7,8 @@ from typing import Any, Final
 import click
 from rich.table import Table
 
-from api.cli.base import CouldNotError, cli, console, shown
+from api.cli.base import console, shown
+from api.cli.group import CouldNotError, cli
 from api.cli.reading import ask
 from models.domain.audit import TargetType
 from models.domain.errors import NotFound

@@ -6,7 +6,8 @@ from typing import Any, Final
 import click
 from rich.table import Table
 
-from api.cli.base import CouldNotError, cli, console, first_line, migrated, with_store
+from api.cli.base import console, first_line, migrated, with_store
+from api.cli.group import CouldNotError, cli
 from api.schema import build_schema
 from api.schema.context import Context
 from api.settings import Settings
@@ -39,6 +40,12 @@ def resolve(bead_id: str, at: str | None, version: int | None, as_json: bool) ->
         click.echo(json.dumps(resolution, ensure_ascii=False))
     else:
         _print_resolution(resolution)
+
+
+@cli.command()
+def schema() -> None:
+    """Print the SDL."""
+    click.echo(build_schema().as_str())
 
 
 def ask(query: str, **variables: object) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Commands that run the service and set up its database."""
+"""`townclerk serve`."""
 
 import contextlib
 import os
@@ -14,18 +14,17 @@ from sqlalchemy import make_url
 from uvicorn.config import STARTUP_FAILURE
 
 from api.addresses import names_loopback
-from api.cli.base import CouldNotError, cli, migrated, with_store
+from api.cli.base import migrated, with_store
+from api.cli.group import CouldNotError, cli
 from api.demo import seed_demo
 from api.observability import configure_logging
-from api.schema import build_schema
+from api.oidc import oidc_options
 from api.settings import Settings
 from api.streams import FAREWELL_SECONDS
-from api.wiring import oidc_options
 from api.workers import Workers
 from models.services.seed import seed
-from models.store.migrations import upgrade
+from models.store.migrations import is_current, upgrade
 from models.store.queries import tokens
-from models.store.roles import UnfitRoleError, check_app_role, grant_to_app_role
 from models.store.unit import Store
 
 _WORKER_SECONDS = 60  # what a worker may take to come up on a busy machine, before it is taken for hung and replaced
@@ -56,7 +55,7 @@ def serve(host: str, port: int, dev: bool, workers: int) -> None:  # noqa: FBT00
     click.echo(f"Townclerk serves on http://{host}:{port}, its API on /graphql ({mode})")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it anew once all requests are answered
     config = uvicorn.Config(
-        "api.app:served_app",
+        "api.serving:served_app",
         factory=True,
         host=host,
         port=port,
@@ -83,41 +82,6 @@ def serve(host: str, port: int, dev: bool, workers: int) -> None:  # noqa: FBT00
         server.run()
     if not server.started:
         raise CouldNotError("the server did not start; its log says why")
-
-
-@cli.command()
-@click.option("--app-role", metavar="NAME", help="PostgreSQL: a role to grant what serving takes, and no more.")
-def migrate(app_role: str | None) -> None:
-    """Bring the database to the newest migration and fill an empty one with the shipped profiles and models."""
-
-    async def work(store: Store) -> None:
-        if app_role is not None:
-            await check_app_role(store.database, app_role)
-        await upgrade(store.database)
-        await seed(store)
-        if app_role is not None:
-            await grant_to_app_role(store.database, app_role)
-
-    try:
-        with_store(Settings(), work)
-    except UnfitRoleError as error:
-        raise CouldNotError(str(error)) from error
-    click.echo("The database is at the newest migration.")
-    if app_role is not None:
-        click.echo(f"The role {app_role!r} may serve it.")
-
-
-@cli.command()
-def demo() -> None:
-    """Seed the demo town; does nothing where it exists."""
-    made = with_store(Settings(), lambda store: migrated(store, seed_demo))
-    click.echo("The demo town is there." if made else "The demo town was there already.")
-
-
-@cli.command()
-def schema() -> None:
-    """Print the SDL."""
-    click.echo(build_schema().as_str())
 
 
 def _fit_to_serve(settings: Settings) -> Settings:
@@ -151,7 +115,8 @@ def _shared_metrics() -> Iterator[None]:
 async def _prepare(store: Store, settings: Settings) -> None:
     """Make a database ready to serve: a SQLite one is migrated, a PostgreSQL one has to be. Somebody has to get in."""
     if store.database.is_sqlite:
-        await upgrade(store.database)
+        if not await is_current(store.database):
+            await upgrade(store.database)
         await seed(store)
     await migrated(store, _seed_demo_if_empty if settings.dev else partial(_refuse_if_nobody_gets_in, settings))
 

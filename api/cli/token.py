@@ -8,7 +8,8 @@ from typing import Any, Final, TypeVar
 import click
 from rich.table import Table
 
-from api.cli.base import CouldNotError, cli, console, migrated, shown, with_store
+from api.cli.base import console, migrated, shown, with_store
+from api.cli.group import CouldNotError, cli
 from api.settings import Settings
 from models.domain.audit import instant_text
 from models.domain.errors import NoChange, Refused

@@ -8,13 +8,14 @@ from typing import Any, Final, TypeVar
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import TEXT, Connection, Index, PrimaryKeyConstraint, Table, UniqueConstraint, inspect
 from sqlmodel import SQLModel
 
 from models.store import access, audit, mayor, policies, towns
 from models.store.base import Key
 from models.store.engine import Database, open_database
-from models.store.migrations import downgrade, is_current, upgrade
+from models.store.migrations import config, downgrade, is_current, newest, upgrade
 from tests.client import Api, serving
 from tests.databases import Databases
 from tests.e2e.process import townclerk
@@ -52,6 +53,10 @@ def look(url: str, at: Callable[[Connection], T]) -> T:
 
 def table_names(url: str) -> set[str]:
     return look(url, lambda connection: set(inspect(connection).get_table_names())) - {"alembic_version"}
+
+
+def test_newest_migration__is_the_one_that_alembic_finds() -> None:
+    assert newest() == set(ScriptDirectory.from_config(config()).get_heads())
 
 
 def test_migrations__up_down_and_up_again__make_the_tables_of_the_models(backend: str, databases: Databases) -> None:

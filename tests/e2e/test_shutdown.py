@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from typing import Any, Final
 
 import asyncpg
 import httpx2
@@ -18,6 +19,13 @@ from tests.e2e.process import SECONDS, Server, serving_process
 from tests.proxy import proxy
 from tests.streams import followed
 from tests.towns import make_town, publish
+
+# The statement that a silent database was asked is given up at its limit, which may be the last thing that ends.
+IN_A_HURRY: Final[dict[str, Any]] = {
+    "feed_poll_seconds": 0.1,
+    "shutdown_seconds": 1,
+    "database_statement_timeout_seconds": 1,
+}
 
 
 @contextmanager
@@ -82,7 +90,7 @@ def test_server__whose_database_says_nothing__is_not_ready_and_ends_when_asked(
 ) -> None:
     with (
         proxy(databases.fresh(backend)) as stretch,
-        serving_process(stretch.url, plant=waits_little, feed_poll_seconds=0.1, shutdown_seconds=1) as server,
+        serving_process(stretch.url, plant=waits_little, **IN_A_HURRY) as server,
         followed(server.api, make_town(server.api), over="events") as entries,
     ):
         assert next(entries)["sequence"] == 1  # so that there is something to poll for

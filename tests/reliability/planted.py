@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import event, text
 
-import api.wiring
+import api.storage
 from models.services import publishing
 from models.services.heads import lock_town
 from models.services.history import Caller
@@ -85,8 +85,8 @@ def death_after(commits: int) -> None:
 
 
 def _replace_store(replaced: Callable[[Store], Store]) -> None:
-    sound = api.wiring.open_store
-    api.wiring.open_store = lambda *arguments: replaced(sound(*arguments))
+    sound = api.storage.open_store
+    api.storage.open_store = lambda *arguments: replaced(sound(*arguments))
 
 
 def _rewrite(rewritten: Callable[[str], str]) -> None:
