@@ -20,7 +20,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import wiring
 from api.audit_export import audit_export
@@ -28,7 +28,7 @@ from api.auth import Doorkeeper, ThisMachineOnly, forbidden
 from api.door import GraphQLDoor, Turnstile
 from api.event_stream import EventStream
 from api.metrics import Metrics
-from api.observability import RequestLog, configure_logging, log_operation
+from api.observability import Requests, configure_logging, log_operation
 from api.pages import page_routes
 from api.pubsub import PubSub
 from api.schema import build_schema
@@ -40,6 +40,7 @@ from api.wire import BadRequestError, encode
 from models.domain.permissions import MEASURE, ForbiddenError, Need, require
 from models.services.rollout import roll_out_all
 from models.store.migrations import is_current
+from models.store.strict import strict_reads
 from models.store.unit import Clock, NewId, StorageUnavailableError, Store, random_id, system_clock
 
 _END_SECONDS: Final = 10.0  # how long what runs beside the requests may take to end
@@ -59,7 +60,9 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock,
     doorkeeper, turnstile = wiring.doorkeeper(settings, store, book), Turnstile(settings.max_requests)
     streams = wiring.streams(settings, schema, store, pubsub, doorkeeper)
     streamed = partial(EventStream, streams)
-    door = GraphQLDoor(schema, store, doorkeeper, turnstile, streamed, wiring.bounds(settings))
+    strict = strict_reads(store.database)
+    lane = wiring.lane(settings, schema, store, strict, observers)
+    door = GraphQLDoor(schema, store, lane, doorkeeper, turnstile, streamed, wiring.bounds(settings))
 
     def go_away() -> None:
         store.ending.set()
@@ -81,13 +84,14 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock,
             with contextlib.suppress(TimeoutError):  # a database that says nothing must not keep the process
                 await asyncio.wait_for(beside, _END_SECONDS)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.gather(store.dispose(), book.close()), _END_SECONDS)
+                await asyncio.wait_for(asyncio.gather(store.dispose(), strict.close(), book.close()), _END_SECONDS)
             if traces is not None:
                 await asyncio.to_thread(traces.close)
 
+    graphql = Route("/graphql", door, methods=["POST"])
     app = Starlette(
         routes=[
-            Route("/graphql", door.handle, methods=["POST"]),
+            graphql,
             WebSocketRoute("/graphql", GraphQLSocket(streams, origins=settings.cors_origins).handle),
             Route("/audit/export", audit_export(store, streams)),
             Route("/healthz", _healthz),
@@ -95,13 +99,28 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock,
             *page_routes(wiring.signing_in(settings), is_open=settings.dev),
             Route("/metrics", _for_those_who(MEASURE, doorkeeper, metrics.show)),
         ],
-        exception_handlers={HTTPException: _http_error, 500: _internal_error},
-        middleware=_at_the_gate(settings),
+        exception_handlers={HTTPException: _http_error},
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # to wherever the header Host says
-    served = metrics.http(app)
-    return RequestLog(served if traces is None else traces.http(served))
+    served = _straight_to(graphql, door, app)
+    for gate in reversed(_at_the_gate(settings)):
+        served = gate.cls(served, *gate.args, **gate.kwargs)
+    return Requests(served if traces is None else traces.http(served), metrics, _internal_error)
+
+
+def _straight_to(route: Route, endpoint: ASGIApp, app: ASGIApp) -> ASGIApp:
+    """`app`, but what a route answers without a look at any other, which takes longer than most of its answers."""
+    path, methods = route.path, route.methods or set()
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == path and scope["method"] in methods:
+            scope["route"] = route
+            await endpoint(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return answer
 
 
 def served_app() -> ASGIApp:
@@ -154,7 +173,7 @@ def _for_those_who(
 
     async def guarded(request: Request) -> Response:
         try:
-            require((await doorkeeper.admit(request)).grant, need)
+            require((await doorkeeper.admit(request.scope)).grant, need)
         except BadRequestError as error:
             return error.response()
         except ForbiddenError as error:
@@ -200,8 +219,7 @@ async def _http_error(_request: Request, error: Exception) -> Response:
     return Response(encode(answer), status_code=status, headers=headers, media_type="application/json")
 
 
-async def _internal_error(request: Request, _error: Exception) -> Response:
-    request_id = getattr(request.state, "request_id", "")
+def _internal_error(request_id: str) -> Response:
     message = f"Something went wrong on the server; report the request id {request_id}."
     answer = {"errors": [{"message": message, "extensions": {"code": "INTERNAL_ERROR", "requestId": request_id}}]}
     return Response(encode(answer), status_code=500, media_type="application/json")

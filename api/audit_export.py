@@ -98,7 +98,7 @@ def audit_export(store: Store, streams: Streams) -> Callable[[Request], Awaitabl
     async def handle(request: Request) -> Response:
         with ExitStack() as until_answered:
             try:
-                asker = await streams.doorkeeper.admit(request)
+                asker = await streams.doorkeeper.admit(request.scope)
                 over = until_answered.enter_context(streams.admitted(asker))
                 wanted = _read_query(request.query_params.multi_items())
                 chunks = await open_export(store, asker.grant, wanted)

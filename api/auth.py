@@ -3,23 +3,22 @@
 import asyncio
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Final, Never
 
 import structlog
-from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from api.addresses import names_loopback, network_of
 from api.buckets import Buckets
 from api.oidc import BadTokenError, IssuerUnavailableError, Oidc
-from api.wire import BadRequestError, for_now
+from api.wire import BadRequestError, for_now, header
 from models.domain.permissions import ForbiddenError
 from models.domain.tokens import read_token
 from models.services.access import BUILT_IN, DEVELOPER, Asker, named_asker
-from models.services.credentials import TokenBook
+from models.services.credentials import Holder, TokenBook
 from models.store.unit import Clock, StorageUnavailableError
 
 _LONGEST_NAME: Final = 128
@@ -46,36 +45,52 @@ class Doorkeeper:
         self._rate = rate
         self._at_once = asyncio.Semaphore(_AT_ONCE)
 
-    async def admit(self, connection: HTTPConnection) -> Asker:
+    async def admit(self, scope: Scope) -> Asker:
         """Who sends a request. Raises `BadRequestError`, whose status and code say why nobody was let in."""
-        asker = await self.identify(connection)
+        asker = await self.identify(scope)
         self.spend(asker)
         return asker
 
-    async def identify(self, connection: HTTPConnection) -> Asker:
+    def recalled(self, scope: Scope, heads: Mapping[bytes, bytes]) -> Asker | None:
+        """Who sends a request, where that can be told at once: by a token that was taken a moment ago.
+
+        `heads` are the headers by their names. Raises `BadRequestError`, as `admit` does.
+        """
+        given = heads.get(b"authorization")
+        holder = None if given is None or b"x-on-behalf-of" in heads else self._book.remembered(given)
+        if holder is None:
+            return None
+        asker = _holding(holder, scope["state"]["request_id"], None)
+        self.spend(asker)
+        return asker
+
+    async def identify(self, scope: Scope) -> Asker:
         """Who opens a connection, by its headers. Raises `BadRequestError`."""
-        given = connection.headers.getlist("authorization")
+        given = header(scope, b"authorization")
         if not given and self._dev:
-            return _developer(connection)
+            return _developer(scope)
         if len(given) != 1:
             raise _unauthenticated("Send one header Authorization: Bearer TOKEN.")
-        return await self.sign_in(connection, given[0], person=_name(connection, "x-on-behalf-of"))
+        asker = await self.sign_in(scope, given[0], person=_name(scope, "x-on-behalf-of"))
+        if asker.revocable and asker.credential_id is not None:
+            self._book.learn(given[0].encode("latin-1"), asker.credential_id)
+        return asker
 
-    def may_wait(self, connection: HTTPConnection) -> bool:
+    def may_wait(self, scope: Scope) -> bool:
         """Whether a WebSocket may open without a word about who opens it, to say so in its first message."""
-        return not self._dev and not connection.headers.getlist("authorization")
+        return not self._dev and not header(scope, b"authorization")
 
-    async def sign_in(self, connection: HTTPConnection, authorization: str, *, person: str | None = None) -> Asker:
+    async def sign_in(self, scope: Scope, authorization: str, *, person: str | None = None) -> Asker:
         """Who holds the credential that `authorization` spells, and acts for `person`. Raises `BadRequestError`."""
         scheme, _, credential = authorization.strip().partition(" ")
         if scheme.lower() != "bearer":
             raise _unauthenticated("Send Authorization: Bearer TOKEN; there is no other scheme.")
-        address = _network(connection)
-        request_id: str = connection.state.request_id
+        request_id: str = scope["state"]["request_id"]
+        address = _network(scope)
         try:
             async with self._at_once:  # so that those who wait are told by what came of those before them
                 slowed = self._failures.wait(address) > 0
-                asker = await self._holder(credential.strip(), request_id, person, known_only=slowed)
+                asker = await self._asker(credential.strip(), request_id, person, known_only=slowed)
         except StorageUnavailableError as error:
             _LOG.warning("storage unavailable", exc_info=error)
             message = "The database can't be reached to see what the token is worth. Try again later."
@@ -107,21 +122,11 @@ class Doorkeeper:
                 stack.callback(expiry.cancel)
             yield over
 
-    async def _holder(self, credential: str, request_id: str, person: str | None, *, known_only: bool) -> Asker | None:
+    async def _asker(self, credential: str, request_id: str, person: str | None, *, known_only: bool) -> Asker | None:
         token = read_token(credential)
         if token is not None:
             holder = None if known_only and not self._book.has_known(token) else await self._book.holder(token)
-            if holder is None:
-                return None
-            return Asker(
-                request_id=request_id,
-                grant=holder.grant,
-                actor_id=holder.actor_id,
-                credential_id=holder.token_id,
-                revocable=True,
-                person=person,
-                expires_at=holder.expires_at,
-            )
+            return None if holder is None else _holding(holder, request_id, person)
         if self._oidc is None:
             return None
         try:
@@ -158,7 +163,7 @@ class ThisMachineOnly:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or _is_from_here(HTTPConnection(scope)):
+        if scope["type"] == "lifespan" or _is_from_here(scope):
             await self.app(scope, receive, send)
             return
         message = "Dev mode is for this machine alone: ask from it, for localhost, 127.0.0.1 or [::1]."
@@ -169,10 +174,10 @@ class ThisMachineOnly:
             await refusal(scope, receive, send)
 
 
-def _is_from_here(connection: HTTPConnection) -> bool:
+def _is_from_here(scope: Scope) -> bool:
     """Whether someone on this machine asks for it by its own name."""
-    client = "" if connection.client is None else connection.client.host
-    return names_loopback(client) and _names_this_machine(connection.headers.get("host", ""))
+    hosts = header(scope, b"host")
+    return names_loopback(_address(scope)) and _names_this_machine(hosts[0] if hosts else "")
 
 
 def _names_this_machine(host: str) -> bool:
@@ -195,24 +200,42 @@ def _too_often(message: str, seconds: float) -> BadRequestError:
     return BadRequestError(told, status=429, code="RATE_LIMIT", headers={"Retry-After": str(wait)})
 
 
-def _developer(connection: HTTPConnection) -> Asker:
-    name = _name(connection, "x-actor")
-    person = _name(connection, "x-on-behalf-of")
-    return named_asker(name or BUILT_IN[DEVELOPER], request_id=connection.state.request_id, person=person)
+def _holding(holder: Holder, request_id: str, person: str | None) -> Asker:
+    return Asker(
+        request_id=request_id,
+        grant=holder.grant,
+        actor_id=holder.actor_id,
+        credential_id=holder.token_id,
+        revocable=True,
+        person=person,
+        expires_at=holder.expires_at,
+    )
 
 
-def _name(connection: HTTPConnection, header: str) -> str | None:
+def _developer(scope: Scope) -> Asker:
+    name = _name(scope, "x-actor")
+    person = _name(scope, "x-on-behalf-of")
+    return named_asker(name or BUILT_IN[DEVELOPER], request_id=scope["state"]["request_id"], person=person)
+
+
+def _name(scope: Scope, name_header: str) -> str | None:
     """The name that a header says. Raises `BadRequestError` for what can't be one."""
-    given = connection.headers.getlist(header)
+    given = header(scope, name_header.encode("ascii"))
     if not given:
         return None
     name = given[0].strip()
-    if header == "x-on-behalf-of" and name in BUILT_IN.values():
-        raise BadRequestError(f"{header.title()} must be the name of a person; this one is Townclerk's own.")
+    if name_header == "x-on-behalf-of" and name in BUILT_IN.values():
+        raise BadRequestError(f"{name_header.title()} must be the name of a person; this one is Townclerk's own.")
     if len(given) > 1 or not (0 < len(name) <= _LONGEST_NAME and name.isprintable() and name.isascii()):
-        raise BadRequestError(f"{header.title()} must be given once: 1 to {_LONGEST_NAME} printable ASCII characters.")
+        told = f"{name_header.title()} must be given once: 1 to {_LONGEST_NAME} printable ASCII characters."
+        raise BadRequestError(told)
     return name
 
 
-def _network(connection: HTTPConnection) -> str:
-    return network_of("" if connection.client is None else connection.client.host)
+def _network(scope: Scope) -> str:
+    return network_of(_address(scope))
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return "" if client is None else str(client[0])

@@ -1,14 +1,14 @@
 """`POST /graphql`: who asks, then what; answered at once, or as a stream of events where that is asked for."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
-from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
@@ -16,7 +16,9 @@ from strawberry.types.graphql import OperationType
 from api.auth import Doorkeeper
 from api.schema import TownclerkSchema
 from api.schema.context import Context
+from api.schema.lane import Lane
 from api.schema.problems import code_of
+from api.waiting import within
 from api.wire import (
     EVENT_STREAM,
     JSON,
@@ -27,6 +29,7 @@ from api.wire import (
     answer_of,
     encode,
     for_now,
+    heads_of,
     read_operation,
 )
 from models.domain.permissions import SEND_MUCH, meets
@@ -34,13 +37,18 @@ from models.services.access import Asker
 from models.store.unit import Store
 
 _GRAPHQL_JSON: Final = "application/graphql-response+json"
-_GONE_AWAY: Final = 499
+_LONGEST_ACCEPT: Final = 1000
+_GONE_AWAY: Final = 499  # which nobody hears but the log
 _NEEDS_STREAM: Final = (
     f"A subscription needs a stream: post it with Accept: {EVENT_STREAM}, "
     "or use a WebSocket with the protocol graphql-transport-ws."
 )
 
-Streamed = Callable[[Asked, Asker], Response]
+Streamed = Callable[[Asked, Asker], ASGIApp]
+
+
+class _GoneError(Exception):
+    """Whoever asked has gone."""
 
 
 class Turnstile:
@@ -49,23 +57,25 @@ class Turnstile:
     def __init__(self, most: int) -> None:
         self._most = most
         self._most_of_one = max(1, most // 2)
-        self._inside: Counter[str | None] = Counter()
+        self._inside = 0
+        self._inside_of: defaultdict[str | None, int] = defaultdict(int)
 
-    @contextmanager
-    def passed(self, asker: Asker) -> Iterator[None]:
-        """Be one of those inside. Raises `BadRequestError` where there is no room."""
-        whose = asker.counted_as
-        if self._inside.total() >= self._most:
+    def enter(self, whose: str | None) -> None:
+        """Become one of those inside, who have to `leave`. Raises `BadRequestError` where there is no room."""
+        if self._inside >= self._most:
             raise for_now(f"This process is at {self._most} requests already, its most.", "BUSY")
-        if whose is not None and self._inside[whose] >= self._most_of_one:
+        if whose is not None and self._inside_of[whose] >= self._most_of_one:
             raise for_now(f"This credential has {self._most_of_one} requests under way, its most.", "BUSY")
-        self._inside[whose] += 1
-        try:
-            yield
-        finally:
-            self._inside[whose] -= 1
-            if not self._inside[whose]:
-                del self._inside[whose]
+        self._inside += 1
+        self._inside_of[whose] += 1
+
+    def leave(self, whose: str | None) -> None:
+        """Be inside no more."""
+        self._inside -= 1
+        if self._inside_of[whose] == 1:
+            del self._inside_of[whose]
+        else:
+            self._inside_of[whose] -= 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +95,7 @@ class GraphQLDoor:
         self,
         schema: TownclerkSchema,
         store: Store,
+        lane: Lane,
         doorkeeper: Doorkeeper,
         turnstile: Turnstile,
         streamed: Streamed,
@@ -92,33 +103,52 @@ class GraphQLDoor:
     ) -> None:
         self._schema = schema
         self._store = store
+        self._lane = lane
         self._doorkeeper = doorkeeper
         self._turnstile = turnstile
         self._streamed = streamed
         self._bounds = bounds
 
-    async def handle(self, request: Request) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever it asks for, with an answer that says what came of it."""
-        accept = request.headers.get("accept", "")
-        media_type = _GRAPHQL_JSON if accepts(accept, _GRAPHQL_JSON) else JSON
+        heads = heads_of(scope)
+        wanted = _wanted(heads.get(b"accept", b"")[:_LONGEST_ACCEPT])
         try:
-            asker = await self._doorkeeper.admit(request)
-            with self._turnstile.passed(asker):
-                body = await self._body(request, asker)
-                asked = read_operation(request.headers.get("content-type", ""), body)
-                if accepts(accept, EVENT_STREAM):
-                    return self._streamed(asked, asker)
-                answer, status = await self._answer(asked, asker)
+            asker = self._doorkeeper.recalled(scope, heads) or await self._doorkeeper.admit(scope)
+            whose = asker.counted_as
+            self._turnstile.enter(whose)
+            try:
+                body = await self._body(receive, heads, asker)
+                asked = read_operation(heads.get(b"content-type", b""), body)
+                streamed = self._streamed(asked, asker) if wanted.streams else None
+                answer, executed = ({}, True) if streamed else await self._answer(asked, asker)
+            finally:
+                self._turnstile.leave(whose)
         except BadRequestError as error:
-            return error.response(media_type)
-        except ClientDisconnect:
-            return Response(status_code=_GONE_AWAY)  # which nobody hears but the log
-        # Plain JSON says 200 to whatever was understood; the newer media type says 400 to what was not executed.
-        return Response(
-            encode(answer), status_code=status if media_type == _GRAPHQL_JSON else 200, media_type=media_type
-        )
+            await error.response(wanted.media_type)(scope, receive, send)
+        except _GoneError:
+            await Response(status_code=_GONE_AWAY)(scope, receive, send)
+        else:
+            if streamed is not None:
+                await streamed(scope, receive, send)
+                return
+            body = encode(answer)
+            length = (b"content-length", b"%d" % len(body))
+            status = 200 if executed or wanted.media_type == JSON else 400
+            await send({"type": "http.response.start", "status": status, "headers": [length, wanted.header]})
+            await send({"type": "http.response.body", "body": body})
 
-    async def _answer(self, asked: Asked, asker: Asker) -> tuple[dict[str, Any], int]:
+    async def _answer(self, asked: Asked, asker: Asker) -> tuple[dict[str, Any], bool]:
+        """The answer, and whether anything was executed."""
+        try:
+            data = await self._lane.answer(
+                asked.query, asked.variables, asked.operation_name, weight=asked.weight, grant=asker.grant
+            )
+        except TimeoutError as error:
+            raise self._too_late("query") from error
+        return ({"data": data}, True) if data is not None else await self._executed(asked, asker)
+
+    async def _executed(self, asked: Asked, asker: Asker) -> tuple[dict[str, Any], bool]:
         answer_by = asyncio.get_running_loop().time() + self._bounds.answer_seconds / 2
         context = Context(store=self._store, asker=asker, weight=asked.weight, answer_by=answer_by)
         try:
@@ -135,42 +165,68 @@ class GraphQLDoor:
         except (MissingQueryError, CannotGetOperationTypeError) as error:
             raise BadRequestError(NO_OPERATION) from error
         except TimeoutError as error:
-            raise self._too_late(context) from error
+            raise self._too_late(context.operation.kind) from error
         for found in result.errors or ():
             if code_of(found) == "BODY_LIMIT":
                 raise BadRequestError(found.message, status=413, code="BODY_LIMIT")
         answer = answer_of(result, asker)
-        return answer, 200 if "data" in answer else 400
+        return answer, "data" in answer
 
-    def _too_late(self, context: Context) -> BadRequestError:
+    def _too_late(self, kind: str) -> BadRequestError:
         seconds = self._bounds.answer_seconds
         message = f"The answer took longer than {seconds:g} seconds. Ask for less, or ask over a stream."
-        if context.operation.kind == "mutation":
+        if kind == "mutation":
             message = (
                 f"The change took longer than {seconds:g} seconds, and nobody waited to hear whether it was made. Send "
                 "the request again with the same idempotency key: it takes effect once. Without a key, read first."
             )
         return for_now(message, "DEADLINE")
 
-    async def _body(self, request: Request, asker: Asker) -> bytes:
+    async def _body(self, receive: Receive, heads: Mapping[bytes, bytes], asker: Asker) -> bytes:
         """The body, of which no more is taken in than the limit, whatever was announced, and not for ever."""
         most = self._bounds.large_body_bytes if meets(asker.grant, SEND_MUCH) else self._bounds.body_bytes
+        announced = heads.get(b"content-length", b"")
+        if announced.isdigit() and int(announced[:18]) > most:
+            raise _too_long(most)
         try:
-            async with asyncio.timeout(self._bounds.body_seconds):
-                return await _read(request, most)
+            return await within(self._bounds.body_seconds, _read(receive, most))
         except TimeoutError as error:
             message = f"The body has to be here within {self._bounds.body_seconds:g} seconds."
             raise BadRequestError(message, status=408, code="DEADLINE", headers={"Connection": "close"}) from error
 
 
-async def _read(request: Request, most: int) -> bytes:
-    too_long = BadRequestError(f"The body may have at most {most} bytes.", status=413, code="BODY_LIMIT")
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced[:18]) > most:
-        raise too_long
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            raise too_long
+async def _read(receive: Receive, most: int) -> bytes:
+    body: bytes | bytearray = b""
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise _GoneError
+        part, more = message.get("body", b""), message.get("more_body", False)
+        if len(body) + len(part) > most:
+            raise _too_long(most)
+        if not body:
+            body = bytearray(part) if more else part
+        else:
+            body += part
     return bytes(body)
+
+
+def _too_long(most: int) -> BadRequestError:
+    return BadRequestError(f"The body may have at most {most} bytes.", status=413, code="BODY_LIMIT")
+
+
+class _Wanted(NamedTuple):
+    """How an answer is to be told: as one of that media type, whose header that is, or as a stream of events."""
+
+    media_type: str
+    header: tuple[bytes, bytes]
+    streams: bool
+
+
+@lru_cache(maxsize=256)
+def _wanted(accept: bytes) -> _Wanted:
+    text = accept.decode("latin-1")
+    # Plain JSON says 200 to whatever was understood; the newer media type 400 to what was not executed.
+    media_type = _GRAPHQL_JSON if accepts(text, _GRAPHQL_JSON) else JSON
+    return _Wanted(media_type, (b"content-type", media_type.encode("ascii")), accepts(text, EVENT_STREAM))

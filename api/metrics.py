@@ -8,7 +8,8 @@ import asyncio
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 from api.schema.operation import Operation
 from models.services.standing import Standing, standing
@@ -58,6 +59,7 @@ class Metrics:
         self._operations = Histogram(
             "townclerk_graphql_operation_seconds", "Queries and mutations", ("operation", "field"), registry=own
         )
+        ways = Counter("townclerk_graphql_operations", "Operations by how they were run", ("way",), registry=own)
         self._errors = Counter("townclerk_graphql_errors", "GraphQL errors by code", ("code",), registry=own)
         self._changes = Counter(
             "townclerk_mutations", "Mutations by what came of them", ("mutation", "outcome"), registry=own
@@ -77,59 +79,35 @@ class Metrics:
             registry=own,
             multiprocess_mode=_SUM,
         )
+        # each combination of labels is looked up once
+        self._request, self._operation = cache(self._requests.labels), cache(self._operations.labels)
+        self._resolution, self._way = cache(self._resolutions.labels), cache(ways.labels)
         self._watch_pool("read", store.database.reader)
         self._watch_pool("write", store.database.writer)
 
-    def http(self, app: ASGIApp) -> ASGIApp:
-        """Middleware that counts and times the requests to `app`."""
+    def begun(self) -> None:
+        """Count a request that has begun."""
+        self._in_flight.inc()
 
-        async def counted(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != "http":
-                await app(scope, receive, send)
-                return
-            status = 0
-            begun = time.perf_counter()
-            self._in_flight.inc()
-            under_way = True
+    def ended(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count and time a request that has ended."""
+        self._in_flight.dec()
+        method = scope["method"] if scope["method"] in _METHODS else _OTHER
+        self._request(method, getattr(scope.get("route"), "path", _OTHER), str(status)).observe(seconds)
 
-            def end() -> None:
-                nonlocal under_way
-                if under_way:
-                    under_way = False
-                    self._in_flight.dec()
-                    method = scope["method"] if scope["method"] in _METHODS else _OTHER
-                    path = getattr(scope.get("route"), "path", _OTHER)
-                    self._requests.labels(method, path, str(status)).observe(time.perf_counter() - begun)
-
-            async def send_and_note(message: Message) -> None:
-                nonlocal status
-                status = message.get("status", status)
-                if message["type"] == "http.response.body" and not message.get("more_body", False):
-                    end()  # before the client has all of the answer, who may ask for the numbers next
-                await send(message)
-
-            try:
-                await app(scope, receive, send_and_note)
-            finally:
-                end()
-
-        return counted
-
-    @contextmanager
-    def operation(self, operation: Operation) -> Iterator[None]:
-        """Count and time a GraphQL operation; of a subscription, which lasts, only what came of it."""
-        begun = time.perf_counter()
-        yield
-        seconds = time.perf_counter() - begun
+    def operation(self, operation: Operation) -> None:
+        """Count and time a GraphQL operation that has ended; of a subscription, which lasts, only what came of it."""
+        seconds = time.perf_counter() - operation.begun
         if operation.kind != "subscription":
             for field in operation.fields or (_OTHER,):
-                self._operations.labels(operation.kind, field).observe(seconds)
+                self._operation(operation.kind, field).observe(seconds)
         for code in operation.codes:
             self._errors.labels(code).inc()
         for (mutation, outcome), count in operation.changes.items():
             self._changes.labels(mutation, outcome).inc(count)
         for source, count in operation.resolutions.items():
-            self._resolutions.labels(source).inc(count)
+            self._resolution(source).inc(count)
+        self._way("compiled" if operation.compiled else "executed").inc()
 
     async def show(self, _request: Request) -> Response:
         """Answer with all numbers in Prometheus' text format; without those of the database while it is away."""

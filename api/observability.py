@@ -1,34 +1,69 @@
 """Logs: one JSON object a line, each with the request id where there is a request."""
 
+import json
 import logging
+import os
 import sys
 import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Protocol, TextIO
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.schema.operation import DONE, Operation
+from api.schema.operation import Operation
 
 _SANE: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-")
 _LONGEST: Final = 128
 _HEADER: Final = b"x-request-id"
 _STARTS: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+_BODY: Final = "http.response.body"
 _SWITCHING_PROTOCOLS: Final = 101
+_USUAL: Final = {"/graphql": '"/graphql"'}  # paths as JSON
 _LOG: Final = structlog.get_logger("townclerk.http")
+_HTTP_LOG: Final = logging.getLogger("townclerk.http")
+
+
+@dataclass(slots=True)
+class _Noted:
+    """What is logged of a request besides what came of it; of one that has several operations, the last."""
+
+    request_id: str | None = None
+    operation: Operation | None = None
+
+
+_REQUEST: Final[ContextVar[_Noted]] = ContextVar("request")
+_NONE: Final = _Noted()
+
+
+class RequestCounts(Protocol):
+    """Who counts requests."""
+
+    def begun(self) -> None:
+        """One has begun."""
+
+    def ended(self, scope: Scope, status: int, seconds: float) -> None:
+        """It has ended: its answer is about to be whole, or never will be."""
 
 
 class CutOffError(Exception):
     """An answer is not finished, on purpose: the connection is cut, so that nobody takes what came for all there is."""
 
 
+class _Handlers:
+    """Where lines go, those of loggers and those that are written by hand."""
+
+    current: logging.StreamHandler[TextIO] = logging.StreamHandler(sys.stderr)
+
+
 def configure_logging(level: str) -> None:
     """Send what Townclerk and its libraries log to standard error as JSON."""
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _merge_request,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
@@ -38,7 +73,7 @@ def configure_logging(level: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handlers.current = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -55,60 +90,115 @@ def configure_logging(level: str) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
+def _merge_request(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    request_id = current_request()
+    return event if request_id is None else {"request_id": request_id, **event}
+
+
+def current_request() -> str | None:
+    """The id of the request that is being answered."""
+    return _REQUEST.get(_NONE).request_id
+
+
 def sane_request_id(given: str | None) -> str:
     """The caller's request id where it looks sane (1 to 128 letters, digits and . _ : -), else a new one."""
     if given and len(given) <= _LONGEST and _SANE.issuperset(given):
         return given
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
 
 
-@contextmanager
-def log_operation(operation: Operation) -> Iterator[None]:
-    """Have what is logged of the request from here on say which operation it was and what codes it ended in."""
-    yield
-    refusals = {outcome for _, outcome in operation.changes} - {DONE}
-    structlog.contextvars.bind_contextvars(
-        operation=operation.kind, fields=operation.fields, codes=[*operation.codes, *sorted(refusals)]
-    )
+def log_operation(operation: Operation) -> None:
+    """Have the line of a request say which operation it was and what codes it ended in."""
+    _REQUEST.get(_Noted()).operation = operation
 
 
-class RequestLog:
-    """Middleware that gives each request its id, echoes it, and logs what came of the request once it has ended."""
+class Requests:
+    """Middleware that gives each request its id, echoes it, counts and times it, and logs what came of it.
 
-    def __init__(self, app: ASGIApp) -> None:
+    `broken` answers those that failed inside.
+    """
+
+    def __init__(self, app: ASGIApp, counts: RequestCounts, broken: Callable[[str], ASGIApp]) -> None:
         self.app = app
+        self._counts = counts
+        self._broken = broken
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
+        kind = scope["type"]
+        if kind == "lifespan":
             await self.app(scope, receive, send)
             return
-        given = next((value.decode("latin-1") for name, value in scope["headers"] if name == _HEADER), None)
-        request_id = sane_request_id(given)
+        request_id, echoed = _request_id(scope["headers"])
         scope.setdefault("state", {})["request_id"] = request_id
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
-        method = scope.get("method", "GET")  # a WebSocket begins as one
+        noted = _Noted(request_id)
+        _REQUEST.set(noted)
         status = 0
         begun = time.perf_counter()
+        under_way = kind == "http"
+        if under_way:
+            self._counts.begun()
 
-        async def send_with_id(message: Message) -> None:
-            nonlocal status
-            if message["type"] in _STARTS:
+        async def send_and_note(message: Message) -> None:
+            nonlocal status, under_way
+            step = message["type"]
+            if step in _STARTS:
                 status = message.get("status", _SWITCHING_PROTOCOLS)
-                message["headers"] = [*message.get("headers", ()), (_HEADER, request_id.encode("ascii"))]
+                message["headers"] = [*message.get("headers", ()), (_HEADER, echoed)]
+            elif under_way and step == _BODY and not message.get("more_body", False):
+                under_way = False  # before the client has all of the answer, who may ask for the numbers next
+                self._counts.ended(scope, status, time.perf_counter() - begun)
             await send(message)
 
         try:
-            await self.app(scope, receive, send_with_id)
+            await self.app(scope, receive, send_and_note)
         except CutOffError as cut:
             _LOG.info("answer cut off", why=str(cut))
-        except Exception:  # noqa: BLE001  # Starlette has answered it already and hands it on to be logged
-            _LOG.exception("internal error", method=method, path=scope["path"])
+        except Exception:  # noqa: BLE001  # nobody else catches it, and whoever asked hears that something went wrong
+            _LOG.exception("internal error", method=scope.get("method", "GET"), path=scope["path"])
+            if status == 0 and kind == "http":
+                await self._broken(request_id)(scope, receive, send_and_note)
         finally:
-            _LOG.info(
-                "request",
-                method=method,
-                path=scope["path"],
-                status=status,
-                milliseconds=round(1000 * (time.perf_counter() - begun), 1),
-            )
+            if under_way:
+                self._counts.ended(scope, status, time.perf_counter() - begun)
+            _log_request(scope, noted, status, time.perf_counter() - begun)
+
+
+def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, bytes]:
+    """A request's id, as text and as it is echoed."""
+    for name, value in headers:
+        if name == _HEADER:
+            given = sane_request_id(value.decode("latin-1"))
+            return given, given.encode("ascii")
+    made = sane_request_id(None)
+    return made, made.encode("ascii")
+
+
+# ---- the line of a request, which is written often: by hand, since loggers take longer than answers
+
+
+def _log_request(scope: Scope, noted: _Noted, status: int, seconds: float) -> None:
+    if not _HTTP_LOG.isEnabledFor(logging.INFO):
+        return
+    operation, told = noted.operation, ""
+    if operation is not None and scope["type"] == "http":
+        codes = (*operation.codes, *operation.refused_for()) if operation.changes else operation.codes
+        told = f'"operation": "{operation.kind}", "fields": {_array(operation.fields)}, "codes": {_array(codes)}, '
+    path, now = scope["path"], time.time()
+    line = (
+        f'{{"request_id": "{noted.request_id}", {told}"method": "{scope.get("method", "GET")}", '
+        f'"path": {_USUAL.get(path) or json.dumps(path)}, "status": {status}, "milliseconds": {1000 * seconds:.1f}, '
+        f'"event": "request", "logger": "{_HTTP_LOG.name}", "level": "info", '
+        f'"at": "{_to_the_second(int(now))}.{int(now % 1 * 1_000_000):06d}Z"}}\n'
+    )
+    with suppress(OSError, ValueError):  # nobody reads the log any more: no reason not to answer
+        _Handlers.current.stream.write(line)
+
+
+@lru_cache(maxsize=1024)
+def _array(texts: tuple[str, ...]) -> str:
+    return json.dumps(texts)
+
+
+@lru_cache(maxsize=2)
+def _to_the_second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))

@@ -34,6 +34,8 @@ class BoundedHttp(HttpToolsProtocol):
     _no_body: int = 0
     _in_head: bool = False
     _idle: asyncio.TimerHandle | None = None
+    _kept: asyncio.TimerHandle | None = None
+    _answered_at: float = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         connection = cast("socket.socket | None", transport.get_extra_info("socket"))
@@ -45,6 +47,9 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
+        if self._kept is not None:
+            self._kept.cancel()
+            self._kept = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -69,6 +74,30 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._no_body = 0
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn has it, but for the timer of kept connections: setting one for each request takes long."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._answered_at = self.loop.time()
+        if self._kept is None:
+            self._kept = self.loop.call_later(self.timeout_keep_alive, self._close_if_unused)
+
+    def _close_if_unused(self) -> None:
+        """Close a connection that was kept for long enough; look again later at one that was used meanwhile."""
+        self._kept = None
+        if self._in_head or self._under_way is not None or self.transport.is_closing():
+            return  # the end of the next answer sets the timer anew
+        left = self._answered_at + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._kept = self.loop.call_later(left, self._close_if_unused)
+        else:
+            self.transport.close()
 
     def send_400_response(self, _msg: str) -> None:
         self._refuse(BadRequestError(_UNREADABLE))

@@ -41,10 +41,10 @@ class GraphQLSocket:
         doorkeeper = self._streams.doorkeeper
         try:
             self._refuse_other_origins(websocket)
-            if doorkeeper.may_wait(websocket):
+            if doorkeeper.may_wait(websocket.scope):
                 await self._hear_stranger(websocket)
                 return
-            asker = await doorkeeper.identify(websocket)
+            asker = await doorkeeper.identify(websocket.scope)
             with self._streams.admitted(asker) as over:
                 if await _accepted(websocket):
                     await Conversation(websocket, self._streams, asker, over).run()
@@ -60,7 +60,7 @@ class GraphQLSocket:
                     greeting = await _greeting(websocket, self._streams) if await _accepted(websocket) else None
                     if greeting is None:
                         return
-                    asker = await self._streams.doorkeeper.sign_in(websocket, _authorization(greeting.message))
+                    asker = await self._streams.doorkeeper.sign_in(websocket.scope, _authorization(greeting.message))
                 over = stack.enter_context(self._streams.admitted(asker))
             except ClosedError as ended:
                 await _close_soon(websocket, ended, self._streams.send_seconds)

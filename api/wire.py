@@ -4,11 +4,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from types import NoneType
+from typing import Any, Final, NamedTuple
 
+import orjson
 from graphql import GraphQLError
 from starlette.responses import Response
+from starlette.types import Scope
 from strawberry.types import ExecutionResult
 
 from api.schema.problems import present
@@ -17,6 +19,9 @@ from models.services.access import Asker
 JSON: Final = "application/json"
 EVENT_STREAM: Final = "text/event-stream"
 
+_OBJECT: Final = (dict, NoneType)
+_TEXT: Final = (str, NoneType)
+_JSON: Final = JSON.encode("ascii")
 NO_OPERATION: Final = "The document has to hold the operation to run; where it holds several, operationName says which."
 
 
@@ -45,14 +50,28 @@ def for_now(message: str, code: str, *, seconds: int = 1) -> BadRequestError:
     return BadRequestError(message, status=503, code=code, headers={"Retry-After": str(seconds)})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(NamedTuple):
     """An operation that is asked for; `weight` is that of the whole request, in bytes."""
 
     query: str
     variables: dict[str, Any] | None
     operation_name: str | None
     weight: int
+
+
+def heads_of(scope: Scope) -> dict[bytes, bytes]:
+    """The headers by their names; what was sent several times as a list with commas."""
+    headers = scope["headers"]
+    found = dict(headers)
+    if len(found) < len(headers):
+        for name in found:
+            found[name] = b", ".join(value for given, value in headers if given == name)
+    return found
+
+
+def header(scope: Scope, name: bytes) -> list[str]:
+    """The values of a header, as often as it was sent."""
+    return [value.decode("latin-1") for given, value in scope["headers"] if given == name]
 
 
 def accepts(accept: str, media_type: str) -> bool:
@@ -64,9 +83,9 @@ def accepts(accept: str, media_type: str) -> bool:
     return False
 
 
-def read_operation(content_type: str, body: bytes) -> Asked:
-    """The operation that a body holds. Raises `BadRequestError`."""
-    if content_type.partition(";")[0].strip().lower() != JSON:
+def read_operation(content_type: bytes, body: bytes) -> Asked:
+    """The operation that a body of that type holds. Raises `BadRequestError`."""
+    if content_type != _JSON and content_type.partition(b";")[0].strip().lower() != _JSON:
         raise BadRequestError(f"Content-Type must be {JSON}.", status=415)
     return operation_of(strict_json(body), weight=len(body))
 
@@ -79,11 +98,11 @@ def operation_of(parsed: object, *, weight: int) -> Asked:
     operation_name, extensions = parsed.get("operationName"), parsed.get("extensions")
     if not isinstance(query, str) or not query.strip():
         raise BadRequestError("query must be a string that holds a GraphQL document.")
-    if not isinstance(variables, dict | None):
+    if not isinstance(variables, _OBJECT):
         raise BadRequestError("variables must be an object.")
-    if not isinstance(operation_name, str | None):
+    if not isinstance(operation_name, _TEXT):
         raise BadRequestError("operationName must be a string.")
-    if not isinstance(extensions, dict | None):
+    if not isinstance(extensions, _OBJECT):
         raise BadRequestError("extensions must be an object.")
     return Asked(query=query, variables=variables, operation_name=operation_name, weight=weight)
 
@@ -91,7 +110,7 @@ def operation_of(parsed: object, *, weight: int) -> Asked:
 def strict_json(body: bytes) -> object:
     """JSON as RFC 8259 has it, in UTF-8, each key once. Raises `BadRequestError`."""
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+        return _STRICT.decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise BadRequestError("The body must be UTF-8.") from error
     except RecursionError as error:
@@ -106,18 +125,21 @@ def _no_constant(name: str) -> object:
 
 def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
-    if len(found) != len(pairs):
+    if len(found) < len(pairs):
         times = Counter(name for name, _ in pairs)
         twice = next(name for name in times if times[name] > 1)
         raise ValueError(f"the key {twice[:80]!r} stands twice in one object")
     return found
 
 
+_STRICT: Final = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+
+
 def encode(answer: object) -> bytes:
-    """An answer as UTF-8 JSON; where it echoes what has no UTF-8, as ASCII with escapes."""
+    """An answer as UTF-8 JSON; where it holds what has no UTF-8, or numbers of any size, as ASCII with escapes."""
     try:
-        return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
-    except UnicodeEncodeError:
+        return orjson.dumps(answer)
+    except TypeError:
         return json.dumps(answer, separators=(",", ":")).encode("ascii")
 
 

@@ -1,5 +1,6 @@
 """The program's parts, made as the settings have them."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from api.auth import Doorkeeper
@@ -9,11 +10,15 @@ from api.oidc import Oidc, OidcOptions
 from api.pages import SigningIn
 from api.pubsub import PubSub
 from api.schema import TownclerkSchema
+from api.schema.lane import Lane
 from api.schema.limits import QueryLimits
+from api.schema.operation import Observer
 from api.settings import Settings
 from api.streams import Streams
 from models.services.credentials import TokenBook
+from models.services.resolver import Resolver
 from models.store.engine import Limits, open_database
+from models.store.strict import StrictReads
 from models.store.tables import TableCache
 from models.store.unit import Clock, NewId, Store, random_id, system_clock
 
@@ -58,6 +63,14 @@ def query_limits(settings: Settings) -> QueryLimits:
         cost=settings.max_query_cost,
         body_bytes=settings.max_body_bytes,
     )
+
+
+def lane(
+    settings: Settings, schema: TownclerkSchema, store: Store, strict: StrictReads, observers: Sequence[Observer]
+) -> Lane:
+    """The short way to the answers of operations that are known."""
+    resolver = Resolver(store, strict, size=settings.resolution_cache_size, seconds=settings.request_seconds)
+    return Lane(schema, resolver, query_limits(settings), observers)
 
 
 def bounds(settings: Settings) -> Bounds:

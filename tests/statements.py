@@ -1,13 +1,17 @@
 """The SQL statements that requests send to the database."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, Final, NamedTuple
 
-import structlog
+import pytest
 from sqlalchemy import Engine, event
+
+from api.observability import current_request
+from models.store.strict import StrictReads
 
 NUMBERS: Final = itertools.count(1)
 
@@ -29,7 +33,7 @@ class Watch:
         return {"X-Request-Id": request_id}, self._sent.setdefault(request_id, [])
 
     def note(self, _connection: object, _cursor: object, text: str, parameters: Any, *_: object) -> None:
-        request_id = structlog.contextvars.get_contextvars().get("request_id")
+        request_id = current_request()
         if request_id in self._sent and text != "BEGIN":  # transactions of reads begin of themselves
             self._sent[request_id].append(Statement(text, tuple(parameters)))
 
@@ -38,7 +42,20 @@ class Watch:
 def watching() -> Iterator[Watch]:
     watch = Watch()
     event.listen(Engine, "before_cursor_execute", watch.note)
-    try:
-        yield watch
-    finally:
-        event.remove(Engine, "before_cursor_execute", watch.note)
+    with pytest.MonkeyPatch.context() as patch:
+        for reads, name in product(StrictReads.__subclasses__(), ("beads", "towns")):
+            patch.setattr(reads, name, _noting(watch, name, getattr(reads, name)))
+        try:
+            yield watch
+        finally:
+            event.remove(Engine, "before_cursor_execute", watch.note)
+
+
+def _noting(watch: Watch, name: str, read: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """A strict read that is taken down: it goes to a driver, past the engine."""
+
+    async def noted(reads: StrictReads, keys: Sequence[str]) -> Any:
+        watch.note(None, None, f"strict {name}", keys)
+        return await read(reads, keys)
+
+    return noted

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import asyncpg
-import structlog
 from sqlalchemy import Engine, event
 
+from api.observability import current_request
 from models.store.engine import open_database
 from models.store.unit import Store, WriteUnit
 
@@ -33,7 +33,7 @@ def turns_taken(order: list[str] | None = None, asks: threading.Event | None = N
     noted = [] if order is None else order
 
     def is_turn(text: str) -> bool:
-        given = structlog.contextvars.get_contextvars().get("request_id")
+        given = current_request()
         return given == REQUEST_ID and _TURN.search(text) is not None
 
     def before(_connection: object, _cursor: object, text: str, *_: Any) -> None:

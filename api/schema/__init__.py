@@ -41,7 +41,12 @@ class Mutation(TownMutation, PolicyMutation, MayorMutation):
 
 
 class TownclerkSchema(strawberry.Schema):
-    """Leaves errors to `api.schema.problems.present`, which logs those that are not the caller's."""
+    """Leaves errors to `api.schema.problems.present`, which logs those that are not the caller's.
+
+    `documents` are those that it has validated.
+    """
+
+    documents: DocumentCache
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         pass
@@ -53,10 +58,11 @@ def build_schema(observers: Sequence[Observer] = (), limits: QueryLimits | None 
     Without `limits` documents may ask for anything, as the program's own do.
     """
     schema = copy(_contract())
+    schema.documents = DocumentCache()
     schema.extensions = (
         watching(observers),
         DocumentProblems,
-        *_limited(limits),
+        *_limited(limits, schema.documents),
     )
     return schema
 
@@ -75,9 +81,9 @@ def _contract() -> TownclerkSchema:
     return schema
 
 
-def _limited(limits: QueryLimits | None) -> list[Callable[[], SchemaExtension]]:
+def _limited(limits: QueryLimits | None, documents: DocumentCache) -> list[Callable[[], SchemaExtension]]:
     """What parses and validates documents, each once, and refuses those that are over the limits."""
-    read = keeping(DocumentCache())
+    read = keeping(documents)
     if limits is None:
         return [read]
     tokens = limits.tokens

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from graphql import ASTValidationRule, GraphQLError, GraphQLInputObjectType, GraphQLSchema, parse, validate
@@ -10,15 +10,20 @@ from graphql.language import DocumentNode
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 
+from api.compiler import CompiledOperation
+
 ROOM: Final = 256_000  # characters in all; parsed, each takes up to 200 bytes
 
 Rules = Sequence[type[ASTValidationRule]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class Kept:
+    """A document, what is wrong with it, and its operations by name, compiled; None for those that can't be."""
+
     document: DocumentNode
     errors: list[GraphQLError]
+    compiled: dict[str | None, CompiledOperation | None] = field(default_factory=dict)
 
 
 class DocumentCache:
@@ -26,9 +31,9 @@ class DocumentCache:
 
     def __init__(self, room: int = ROOM) -> None:
         self._room = room
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
 
-    def find(self, text: str) -> _Kept | None:
+    def find(self, text: str) -> Kept | None:
         """What is kept of a document."""
         found = self._kept.get(text)
         if found is not None:
@@ -39,7 +44,7 @@ class DocumentCache:
         """Keep a document, if there is any room for one of its length."""
         if len(text) > self._room or text in self._kept:
             return
-        self._kept[text] = _Kept(document, errors)
+        self._kept[text] = Kept(document, errors)
         used = sum(map(len, self._kept))
         while used > self._room:
             gone, _ = self._kept.popitem(last=False)

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar, cast
 
 import strawberry
 
+from api.compiler import READER
 from api.schema.context import Info
 from models.domain.permissions import Need, require
 
@@ -19,6 +20,16 @@ NEED: Final = "need"  # under which a field's metadata hold what it takes
 def field(resolver: F) -> F:
     """A field of a type, resolved by the method it decorates, that takes no more than what it is a field of."""
     return cast("F", strawberry.field(resolver=resolver, description=_description(resolver)))
+
+
+def field_read_by(reader: Callable[[Any], Any]) -> Callable[[F], F]:
+    """A field that compiled operations read by `reader`, a function of what it is a field of."""
+
+    def read(resolver: F) -> F:
+        made = strawberry.field(resolver=resolver, description=_description(resolver), metadata={READER: reader})
+        return cast("F", made)
+
+    return read
 
 
 def field_for(need: Need) -> Callable[[F], F]:

@@ -1,12 +1,15 @@
 """What came of an operation, for those who watch: names of the schema and codes, never what a client sent."""
 
-from collections import Counter
+import time
+from collections import defaultdict
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 DONE: Final = "DONE"
+
+_none_yet: Final[partial[defaultdict[Any, int]]] = partial(defaultdict, int)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -15,14 +18,21 @@ class Operation:
 
     `kind` is query, mutation, subscription, or none where the document held no operation to run; `fields` are those of
     the root, `codes` those of the GraphQL errors. `changes` counts mutations by what came of them: (name, `DONE`), or
-    (name, code) for each code that it was refused for. `resolutions` counts answers by their rule's source.
+    (name, code) for each code that it was refused for. `resolutions` counts answers by their rule's source. `begun` is
+    when, by the clock of `time.perf_counter`; `compiled` says that no executor took part.
     """
 
     kind: str = "none"
     fields: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
-    changes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    resolutions: Counter[str] = field(default_factory=Counter)
+    changes: defaultdict[tuple[str, str], int] = field(default_factory=_none_yet)
+    resolutions: defaultdict[str, int] = field(default_factory=_none_yet)
+    compiled: bool = False
+    begun: float = field(default_factory=time.perf_counter)
+
+    def refused_for(self) -> list[str]:
+        """The codes that its mutations were refused for."""
+        return sorted({outcome for _, outcome in self.changes} - {DONE})
 
 
-Observer = Callable[[Operation], AbstractContextManager[None]]  # entered before the operation, left when it has ended
+Observer = Callable[[Operation], None]  # is told once an operation has ended

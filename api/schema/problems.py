@@ -97,7 +97,8 @@ def answers(payload: type[P]) -> Callable[[Callable[A, Awaitable[P]]], Callable[
                 outcomes = set()
                 raise
             finally:
-                info.context.operation.changes.update((info.field_name, outcome) for outcome in outcomes)
+                for outcome in outcomes:
+                    info.context.operation.changes[info.field_name, outcome] += 1
                 info.context.read_anew()
 
         return answered

@@ -1,13 +1,14 @@
 """Towns."""
 
 from datetime import datetime
+from operator import attrgetter
 
 import strawberry
 
 from api.schema.bead import Bead, BeadFilter, Rig
 from api.schema.connections import Connection, Node, connection, filter_name
 from api.schema.context import Context, Info
-from api.schema.fields import field, field_for
+from api.schema.fields import field, field_for, field_read_by
 from api.schema.history import AuditEntry, AuditFilter, entries_of
 from api.schema.mayor import Mayor, mayor_of
 from api.schema.override_set import OverrideSet, override_set_of
@@ -30,6 +31,7 @@ from models.store.towns import TownRow
 @strawberry.type(description="One Gastown installation.")
 class Town(Node):
     row: strawberry.Private[TownRow]
+    mayor_at_hand: strawberry.Private[Mayor | None] = None
 
     def node_key(self) -> tuple[str | int, ...]:
         return (self.row.town_id,)
@@ -86,7 +88,7 @@ class Town(Node):
         """What its owner should know about the set in force."""
         return await warnings_of(info.context, await self._in_force(info.context))
 
-    @field
+    @field_read_by(attrgetter("mayor_at_hand"))
     async def mayor(self, info: Info) -> Mayor:
         return await mayor_of(info.context, self.row.town_id)
 

@@ -2,7 +2,6 @@
 
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 
 from graphql import GraphQLError, get_operation_ast
 from graphql.language import DocumentNode, FieldNode, FragmentDefinitionNode, FragmentSpreadNode, SelectionSetNode
@@ -14,7 +13,7 @@ from api.schema.problems import code_of
 
 
 class Watching(SchemaExtension):
-    """Hands each operation to observers, and tells them which it was and how it ended."""
+    """Tells observers of each operation, which it was and how it ended."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = observers
@@ -23,18 +22,17 @@ class Watching(SchemaExtension):
         """Watch one operation, up to its end."""
         context: Context = self.execution_context.context
         raised: BaseException | None = None
-        with ExitStack() as stack:
-            for observer in self._observers:
-                stack.enter_context(observer(context.operation))
-            try:
-                yield
-            except (Exception, CancelledError) as error:  # noqa: BLE001  # raised anew below, once observers know
-                raised = error
+        try:
+            yield
+        except (Exception, CancelledError) as error:
+            raised = error
+            raise
+        finally:
             errors = [raised] if isinstance(raised, GraphQLError) else self._errors()
             codes = ["DEADLINE"] if isinstance(raised, CancelledError) else map(code_of, errors)
             context.operation.codes = tuple(dict.fromkeys(codes))
-        if raised is not None:
-            raise raised
+            for observer in self._observers:
+                observer(context.operation)
 
     def on_execute(self) -> Iterator[None]:
         """Take down which operation it is, now that it is known to be a valid one."""

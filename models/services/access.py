@@ -3,10 +3,9 @@
 A name stands in one place, its row among the actors, so that it can be taken away without touching the record.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from models.domain.audit import AuditAction, Change, TargetType
 from models.domain.errors import InvalidInput, NoChange, NotFound, Refused
@@ -39,8 +38,7 @@ def built_in(actor_id: str, *, request_id: str) -> Caller:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asker:
+class Asker(NamedTuple):
     """Who sends a request: by an id, or by a name, which takes no id as long as nothing is changed.
 
     `grant` is what the asker may do, until `expires_at` where that is known. `person` is the name of whom it acts for.

@@ -1,6 +1,7 @@
 """Which tokens are worth something, as the database has it, remembered for less than a second."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -47,6 +48,7 @@ class TokenBook:
         self._size = size
         self._monotonic = monotonic
         self._remembered: dict[str, tuple[Holder, float]] = {}  # with when it was looked up, the longest ago first
+        self._spellings: dict[bytes, str] = {}  # digests of what tokens were spelled as -> their ids
         self._looking: dict[str, _Looking] = {}
         self._watched: dict[str, set[asyncio.Event]] = {}
         self._noting: dict[str, asyncio.Task[None]] = {}
@@ -56,19 +58,34 @@ class TokenBook:
 
         Raises `StorageUnavailableError`.
         """
-        return self.remembered(token) or self._if_good(await self._looked_up(token.token_id), token)
+        return self._if_good(await self._looked_up(token.token_id), token)
+
+    def learn(self, spelling: bytes, token_id: str) -> None:
+        """Take note that `spelling` has just been found to be the whole of a token."""
+        self._spellings[_digest(spelling)] = token_id
+        if len(self._spellings) > self._size:
+            del self._spellings[next(iter(self._spellings))]
+
+    def remembered(self, spelling: bytes) -> Holder | None:
+        """Whoever holds the token of that spelling, as far as it can be told without asking the database.
+
+        One that is in use is looked up again before it has to be, so that nobody has to wait for that.
+        """
+        found = self._remembered.get(self._spellings.get(_digest(spelling), ""))
+        if found is None:
+            return None
+        holder, at = found
+        age = self._monotonic() - at
+        if age > FRESH_SECONDS or is_expired(holder.expires_at, self._store.clock()):
+            return None
+        if age > FRESH_SECONDS / 2:
+            self._look(holder.token_id)
+        return holder
 
     def has_known(self, token: Token) -> bool:
         """Whether it was worth something when it was last looked up, however long ago that was."""
         found = self._remembered.get(token.token_id)
         return found is not None and token.has(found[0].secret_hash)
-
-    def remembered(self, token: Token) -> Holder | None:
-        """`holder` as far as it can be told without asking the database."""
-        found = self._remembered.get(token.token_id)
-        if found is None or self._monotonic() - found[1] > FRESH_SECONDS:
-            return None
-        return self._if_good(found[0], token)
 
     def _if_good(self, holder: Holder | None, token: Token) -> Holder | None:
         if holder is None or not token.has(holder.secret_hash) or is_expired(holder.expires_at, self._store.clock()):
@@ -76,13 +93,20 @@ class TokenBook:
         return holder
 
     async def _looked_up(self, token_id: str) -> Holder | None:
-        """What the database has, asked once for all who want to know at the same time."""
+        """What the database has, or had a moment ago."""
+        found = self._remembered.get(token_id)
+        if found is not None and self._monotonic() - found[1] <= FRESH_SECONDS:
+            return found[0]
+        return await asyncio.shield(self._look(token_id))
+
+    def _look(self, token_id: str) -> asyncio.Task[Holder | None]:
+        """Ask the database, once for all who want to know at the same time."""
         now = self._monotonic()
         looking = self._looking.get(token_id)
         if looking is None or now - looking.since > FRESH_SECONDS:
             looking = self._looking[token_id] = _Looking(asyncio.create_task(self._look_up(token_id, now)), now)
             looking.task.add_done_callback(partial(self._looked, token_id, looking))
-        return await asyncio.shield(looking.task)
+        return looking.task
 
     def _looked(self, token_id: str, looking: _Looking, task: asyncio.Task[Holder | None]) -> None:
         if self._looking.get(token_id) is looking:
@@ -164,6 +188,11 @@ class TokenBook:
         for token_id in set(watched) - valid:
             for over in self._watched.get(token_id, ()):
                 over.set()
+
+
+def _digest(spelling: bytes) -> bytes:
+    """What a token's spelling is known by here: secrets are not kept."""
+    return hashlib.blake2b(spelling, digest_size=32).digest()
 
 
 def _holder(row: TokenRow) -> Holder:

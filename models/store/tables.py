@@ -37,17 +37,23 @@ class TableCache:
         found: dict[TableKey, CompiledSet] = {}
         missing: list[TableKey] = []
         for key in dict.fromkeys(keys):
-            compiled = self._kept.get(key)
+            compiled = self.known(key)
             if compiled is None:
                 missing.append(key)
             else:
-                self._kept.move_to_end(key)
                 found[key] = compiled
         if missing:
             loaded = await _load(session, missing)
             found.update(loaded)
             self._keep(loaded)
         return found
+
+    def known(self, key: TableKey) -> CompiledSet | None:
+        """What is kept of a version."""
+        compiled = self._kept.get(key)
+        if compiled is not None:
+            self._kept.move_to_end(key)
+        return compiled
 
     async def one(self, session: AsyncSession, town_id: str, version: int) -> CompiledSet:
         """The compiled set of a version that is known to exist."""

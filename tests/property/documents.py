@@ -204,7 +204,7 @@ class Author:
         arguments = {}
         for argument, declared in definition.args.items():
             if is_required_argument(declared) or self._draw(st.booleans()):
-                arguments[argument] = self._value(declared.type, uses)
+                arguments[argument] = self._argument(argument, declared.type, uses)
         text = name
         if arguments:
             given = ", ".join(f"{each}: {spelled(value, block=self._block)}" for each, value in arguments.items())
@@ -217,8 +217,11 @@ class Author:
         left = min(left - 1, INTROSPECTION_DEEP) if inner.name.startswith("__") else left - 1
         return f"{text} {self._selections(inner, left, uses)}" if isinstance(inner, Selectable) else text
 
-    @staticmethod
-    def _fields(kind: Selectable, left: int) -> list[tuple[str, GraphQLField]]:
+    def _argument(self, name: str, kind: GraphQLInputType, uses: set[str]) -> object:  # noqa: ARG002  # others go by it
+        """A value of a field's argument."""
+        return self._value(kind, uses)
+
+    def _fields(self, kind: Selectable, left: int) -> list[tuple[str, GraphQLField]]:
         """Those that can be asked for with so many levels left, each with its definition."""
         fields = dict(kind.fields)
         if kind is not SCHEMA.subscription_type:

@@ -8,7 +8,6 @@ from typing import Any, Final
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
-from starlette.requests import Request
 from starlette.types import Message, Scope
 
 from api import wiring
@@ -16,10 +15,13 @@ from api.door import GraphQLDoor, Turnstile
 from api.event_stream import EventStream
 from api.pubsub import PubSub
 from api.schema import build_schema
+from api.schema.lane import Lane
 from api.schema.limits import QueryLimits
 from api.settings import Settings
 from models.services.credentials import TokenBook
+from models.services.resolver import Resolver
 from models.store.engine import Database
+from models.store.strict import strict_reads
 from models.store.unit import Store
 from tests.client import Json
 from tests.property.documents import Post
@@ -44,10 +46,11 @@ PUBSUB: Final = PubSub(STORE, poll_seconds=60)
 
 def door(limits: QueryLimits) -> GraphQLDoor:
     schema = build_schema(limits=limits)
+    lane = Lane(schema, Resolver(STORE, strict_reads(STORE.database), size=1, seconds=1), limits, ())
     doorkeeper = wiring.doorkeeper(SETTINGS, STORE, TokenBook(STORE, size=1))
     streams = wiring.streams(SETTINGS, schema, STORE, PUBSUB, doorkeeper)
     streamed = partial(EventStream, streams)
-    return GraphQLDoor(schema, STORE, doorkeeper, Turnstile(1), streamed, wiring.bounds(SETTINGS))
+    return GraphQLDoor(schema, STORE, lane, doorkeeper, Turnstile(1), streamed, wiring.bounds(SETTINGS))
 
 
 def answers(post: Post, limits: QueryLimits, accept: str = "application/json") -> list[Json]:
@@ -64,10 +67,6 @@ def answers(post: Post, limits: QueryLimits, accept: str = "application/json") -
     async def send(message: Message) -> None:
         sent.extend(message.get("body", b""))
 
-    async def handle() -> None:
-        response = await door(limits).handle(Request(scope, receive))
-        await response(scope, receive, send)
-
-    asyncio.run(handle())
+    asyncio.run(door(limits)(scope, receive, send))
     lines = [line.removeprefix("data: ") for line in sent.decode().split("\n")]
     return [json.loads(line) for line in lines if line.startswith("{")]

@@ -1,0 +1,177 @@
+"""GraphQL operations compiled to Python: a valid query, turned once into functions that answer it without an executor.
+
+An executor looks at the document anew for each request: it collects fields, merges fragments, finds resolvers and
+completes values, tens of microseconds for each object. All of that depends on the document and the schema alone, and is
+done here once. What is left for each request is generated code: read, check, put into a dict.
+
+It compiles queries over the root fields that it is told of, whatever stands below them as long as it can be read from
+its parent alone: attributes, resolvers that take nothing but `self`, and others that name such a reader (`READER` in
+their metadata). Aliases, fragments, `@skip` and `@include`, lists, enums and scalars are the executor's own: the same
+functions of graphql-core collect the fields, coerce the arguments and serialise the leaves.
+
+Anything else raises `Bail`, when it is compiled or when it is run: a type, a directive or an argument that is not
+known, a null that may not be, any error at all. Whoever calls it then asks the executor, whose answer is the truth. So
+compiled code never answers with errors, and never in part.
+
+It knows graphql-core 3.3 and Strawberry, and nothing of what a schema is about::
+
+    operation = compile_operation(schema, document, None, roots={"user"})
+    plan = operation.plan(variables)
+    calls = plan.calls(variables)           # [Call("user", {"id": "7"})]
+    values = [users[call.arguments["id"]] for call in calls]
+    plan.answer(values)                     # {"user": {"name": "Ada"}}
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, cast
+
+import strawberry
+from graphql import OperationType, get_operation_ast
+from graphql.execution.collect_fields import FragmentDetails, collect_fields, collect_subfields
+from graphql.execution.values import VariableValues
+from graphql.language import (
+    DirectiveNode,
+    DocumentNode,
+    FragmentDefinitionNode,
+    OperationDefinitionNode,
+    VariableNode,
+    Visitor,
+    visit,
+)
+
+from api.compiler.arguments import Asked, Call, Variables, calls_of, named_type
+from api.compiler.reading import READER, Bail
+from api.compiler.values import Code, groups
+
+__all__ = ["READER", "Bail", "Call", "CompiledOperation", "Plan", "compile_operation"]
+
+_MOST_CONDITIONS: Final = 4  # variables of @skip and @include; each doubles the plans that there may be
+_CONDITIONS: Final = frozenset({"skip", "include"})
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is left of an operation once it is known which fields are skipped.
+
+    `fields` are the names of those of the root, each once. `calls` gives what has to be known for an answer; `answer`
+    takes a value for each call, and gives the result's `data`. Both raise `Bail`, and `answer` whatever a reader or a
+    scalar raises.
+    """
+
+    fields: tuple[str, ...]
+    calls: Callable[[Variables], list[Call]]
+    answer: Callable[[Sequence[Any]], dict[str, Any]]
+
+
+@dataclass(slots=True)
+class CompiledOperation:
+    """An operation, with a plan for each combination of what its conditions have been so far."""
+
+    conditions: tuple[str, ...]
+    make: Callable[[Mapping[str, bool]], Plan]
+    _plans: dict[tuple[bool, ...], Plan] = field(default_factory=dict)
+
+    def plan(self, variables: Variables) -> Plan:
+        """The plan for those variables. Raises `Bail`."""
+        given = tuple([variables.get(name) for name in self.conditions]) if self.conditions else ()
+        found = self._plans.get(given)  # type: ignore[arg-type]  # what is no Boolean may equal one
+        for each in given:
+            if type(each) is not bool:
+                raise Bail
+        return found or self._made(cast("tuple[bool, ...]", given))
+
+    def _made(self, given: tuple[bool, ...]) -> Plan:
+        made = self._plans[given] = self.make(dict(zip(self.conditions, given, strict=True)))
+        return made
+
+
+def compile_operation(
+    schema: strawberry.Schema, document: DocumentNode, operation_name: str | None, *, roots: Collection[str]
+) -> CompiledOperation:
+    """Compile an operation of a document that is valid against `schema`. Raises `Bail` where that can't be done.
+
+    `roots` are the fields of the query type that whoever runs it can give values for.
+    """
+    chosen = get_operation_ast(document, operation_name)
+    if chosen is None or chosen.operation is not OperationType.QUERY or chosen.directives:
+        raise Bail
+    conditions = _conditions(document, chosen)
+    compiled = CompiledOperation(conditions, _Compiler(schema, document, chosen, roots).plan)
+    compiled.plan(dict.fromkeys(conditions, True))  # so that most of what can't be compiled shows now
+    return compiled
+
+
+def _conditions(document: DocumentNode, operation: OperationDefinitionNode) -> tuple[str, ...]:
+    """The variables that decide what is skipped, each a `Boolean!` without a default. Raises `Bail`."""
+    found = _Directives()
+    visit(document, found)
+    declared = {each.variable.name.value: each for each in operation.variable_definitions or ()}
+    names = tuple(name for name in found.variables if name in declared)  # the others are other operations'
+    if len(names) > _MOST_CONDITIONS:
+        raise Bail
+    for name in names:
+        if declared[name].default_value is not None or named_type(declared[name].type) != ("Boolean", False):
+            raise Bail
+    return names
+
+
+class _Directives(Visitor):
+    """Finds the variables of `@skip` and `@include`; raises `Bail` for any other directive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.variables: dict[str, None] = {}
+
+    def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
+        if node.name.value not in _CONDITIONS:
+            raise Bail
+        for argument in node.arguments or ():
+            if isinstance(argument.value, VariableNode):
+                self.variables[argument.value.name.value] = None
+
+
+class _Compiler:
+    """Makes the plans of one operation."""
+
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+        roots: Collection[str],
+    ) -> None:
+        self._schema = schema
+        self._operation = operation
+        self._roots = roots
+        self._fragments = {
+            each.name.value: FragmentDetails(each)
+            for each in document.definitions
+            if isinstance(each, FragmentDefinitionNode)
+        }
+
+    def plan(self, conditions: Mapping[str, bool]) -> Plan:
+        """The plan for what those variables are. Raises `Bail`."""
+        schema = self._schema._schema  # noqa: SLF001  # it has no other way to its types
+        root = schema.query_type
+        if root is None:
+            raise Bail
+        known = VariableValues({}, dict(conditions))
+        code = Code(partial(collect_subfields, schema, self._fragments, known, self._operation))
+        asked: list[Asked] = []
+        parts = []
+        for key, details in groups(collect_fields(schema, self._fragments, known, root, self._operation)):
+            name = details[0].node.name.value
+            if name == "__typename":
+                parts.append(f"{key!r}: {root.name!r}")
+            elif name in self._roots:
+                parts.append(f"{key!r}: {code.completed(root.fields[name].type, details, f'values[{len(asked)}]')}")
+                asked.append(Asked(name, root.fields[name], details[0].node))
+            else:
+                raise Bail
+        return Plan(
+            fields=tuple(dict.fromkeys(each.name for each in asked)),
+            calls=calls_of(self._schema, self._operation, asked),
+            answer=code.function(parts, of="values"),
+        )

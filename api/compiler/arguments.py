@@ -1,0 +1,149 @@
+"""The arguments of a compiled operation, read from variables."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import strawberry
+from graphql import (
+    GraphQLError,
+    GraphQLField,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLType,
+    get_argument_values,
+    get_variable_values,
+)
+from graphql.language import (
+    FieldNode,
+    NamedTypeNode,
+    NonNullTypeNode,
+    OperationDefinitionNode,
+    TypeNode,
+    VariableNode,
+)
+from strawberry.types.arguments import convert_arguments
+
+from api.compiler.reading import Bail, strawberry_field
+
+_TEXTS: Final = frozenset({"ID", "String"})
+
+Variables = Mapping[str, Any]
+
+
+class Call(NamedTuple):
+    """A field of the root that is asked for: its name in the schema, and what its resolver would be given."""
+
+    field: str
+    arguments: dict[str, Any]
+
+
+class Asked(NamedTuple):
+    """A field of the root as a document asks for it."""
+
+    name: str
+    definition: GraphQLField
+    node: FieldNode
+
+
+def calls_of(
+    schema: strawberry.Schema, operation: OperationDefinitionNode, asked: Sequence[Asked]
+) -> Callable[[Variables], list[Call]]:
+    """What reads the arguments of the root's fields from variables."""
+    texts = _text_variables(operation)
+    plain = [_plain_arguments(each) for each in asked]
+    wanted = [(each.name, names) for each, names in zip(asked, plain, strict=True) if names is not None]
+    if texts is None or len(wanted) < len(asked):
+        return _by_coercion(schema, operation, asked)
+
+    # Of the document it holds nothing but names, as literals.
+    lines = ["def calls(variables):"]
+    for number, (name, is_list) in enumerate(texts):
+        test = f"type(v{number}) is not list or not TEXT.issuperset(map(type, v{number}))"
+        lines += [
+            f" v{number} = variables.get({name!r})",
+            f" if {test if is_list else f'type(v{number}) is not str'}: raise Bail",
+        ]
+    numbers = {name: number for number, (name, _) in enumerate(texts)}
+    made = [
+        f"Call({field!r}, {{{', '.join(f'{argument!r}: v{numbers[name]}' for argument, name in names)}}})"
+        for field, names in wanted
+    ]
+    lines.append(f" return [{', '.join(made)}]")
+    scope: dict[str, Any] = {"Call": Call, "Bail": Bail, "TEXT": frozenset({str})}
+    exec(compile("\n".join(lines), "<compiled arguments>", "exec"), scope)  # noqa: S102  # as dataclasses are made
+    calls: Callable[[Variables], list[Call]] = scope["calls"]
+    return calls
+
+
+def _text_variables(operation: OperationDefinitionNode) -> list[tuple[str, bool]] | None:
+    """The variables that are no conditions, and whether each is a list; None where any is not simply text."""
+    found = []
+    for each in operation.variable_definitions or ():
+        named = named_type(each.type)
+        if each.default_value is not None or named is None:
+            return None
+        kind, is_list = named
+        if kind in _TEXTS:
+            found.append((each.variable.name.value, is_list))
+        elif named != ("Boolean", False):
+            return None
+    return found
+
+
+def named_type(node: TypeNode) -> tuple[str, bool] | None:
+    """The name in `Name!`, with False, and in `[Name!]!`, with True; None for any other type."""
+    if not isinstance(node, NonNullTypeNode):
+        return None
+    inner = node.type
+    if isinstance(inner, NamedTypeNode):
+        return inner.name.value, False
+    if isinstance(inner.type, NonNullTypeNode):  # a list
+        item = inner.type.type
+        return (item.name.value, True) if isinstance(item, NamedTypeNode) else None
+    return None
+
+
+def _plain_arguments(asked: Asked) -> list[tuple[str, str]] | None:
+    """The Python names of a field's arguments, with the variables that stand for them.
+
+    None where one is anything but text from a variable, or has a default that is not overridden.
+    """
+    given = {each.name.value: each.value for each in asked.node.arguments or ()}
+    python_names = dict(zip(asked.definition.args, strawberry_field(asked.definition).arguments, strict=True))
+    found = []
+    for name, definition in asked.definition.args.items():
+        value = given.get(name)
+        if isinstance(value, VariableNode) and _is_text(definition.type):
+            found.append((python_names[name].python_name, value.name.value))
+        elif value is not None or definition.default is not None:
+            return None
+    return found
+
+
+def _is_text(kind: GraphQLType) -> bool:
+    while isinstance(kind, GraphQLNonNull | GraphQLList):
+        kind = kind.of_type
+    return getattr(kind, "name", None) in _TEXTS
+
+
+def _by_coercion(
+    schema: strawberry.Schema, operation: OperationDefinitionNode, asked: Sequence[Asked]
+) -> Callable[[Variables], list[Call]]:
+    """As an executor reads them, and Strawberry after it: literals, defaults, inputs, enums."""
+    scalars, config = schema.schema_converter.scalar_registry, schema.config
+
+    def coerced(variables: Variables) -> list[Call]:
+        values = get_variable_values(schema._schema, operation.variable_definitions or (), dict(variables))  # noqa: SLF001
+        if isinstance(values, list):
+            raise Bail
+        calls = []
+        for name, definition, node in asked:
+            try:
+                given = get_argument_values(definition, node, values)
+            except GraphQLError as error:
+                raise Bail from error
+            arguments = convert_arguments(given, strawberry_field(definition).arguments, scalars, config)
+            calls.append(Call(name, arguments))
+        return calls
+
+    return coerced

@@ -1,0 +1,94 @@
+"""The short way to an answer: an operation that is known already, run compiled over what strict reads give.
+
+It holds for documents that the executor has parsed, validated and found to be within the limits before. Whatever does
+not go this way goes the long one, and gets the same answer.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from graphql import get_operation_ast
+from strawberry.types.field import StrawberryField
+
+from api.compiler import Bail, CompiledOperation, compile_operation
+from api.schema import TownclerkSchema
+from api.schema.at_hand import ROOTS, AtHand
+from api.schema.counting import sizes_of
+from api.schema.documents import Kept
+from api.schema.fields import NEED
+from api.schema.limits import QueryLimits, refusal
+from api.schema.operation import Observer, Operation
+from models.domain.permissions import meets
+from models.domain.tokens import Grant
+from models.domain.vocabulary import MAX_BEADS
+from models.services.resolver import Resolver
+
+_LARGEST: Final = [None] * MAX_BEADS  # a value of a variable that costs as much as any
+
+
+class Lane:
+    """One a process. `observers` are told of the operations that it answers."""
+
+    def __init__(
+        self, schema: TownclerkSchema, resolver: Resolver, limits: QueryLimits, observers: Sequence[Observer]
+    ) -> None:
+        self._schema = schema
+        self._resolver = resolver
+        self._limits = limits
+        self._observers = observers
+        [self._need] = {_made_from(schema, name).metadata[NEED] for name in ROOTS}
+
+    async def answer(
+        self, query: str, variables: Mapping[str, Any] | None, operation_name: str | None, *, weight: int, grant: Grant
+    ) -> dict[str, Any] | None:
+        """The `data` of an operation; None where the executor has to answer. Raises `TimeoutError`."""
+        known = self._schema.documents.find(query)
+        if known is None or weight > self._limits.body_bytes:
+            return None
+        if operation_name in known.compiled:
+            compiled = known.compiled[operation_name]
+        else:
+            compiled = self._compiled(known, operation_name)
+        if compiled is None or not meets(grant, self._need):
+            return None
+        begun = time.perf_counter()
+        at_hand = AtHand(self._resolver, grant)
+        try:
+            plan = compiled.plan(variables or {})
+            values = await at_hand.values(plan.calls(variables or {}))
+            data: dict[str, Any] = plan.answer(values)
+        except TimeoutError:
+            raise
+        except Exception:  # noqa: BLE001  # whatever it is, the executor comes upon it as well, and tells
+            return None
+        operation = Operation(kind="query", fields=plan.fields, resolutions=at_hand.sources, compiled=True, begun=begun)
+        for observer in self._observers:
+            observer(operation)
+        return data
+
+    def _compiled(self, known: Kept, operation_name: str | None) -> CompiledOperation | None:
+        """An operation of a document, compiled if it can be; looked into once."""
+        chosen = None if known.errors else get_operation_ast(known.document, operation_name)
+        if chosen is None:
+            return None
+        largest = {each.variable.name.value: _LARGEST for each in chosen.variable_definitions or ()}
+        schema = self._schema._schema  # noqa: SLF001  # it has no other way to its types
+        sizes = sizes_of(schema)
+        found: CompiledOperation | None = None
+        # What its variables make of it can't be over the limits then; and it does not ask about the schema.
+        if refusal(known.document, self._limits, sizes, operation_name, largest, sees_schema=False) is None:
+            try:
+                found = compile_operation(self._schema, known.document, operation_name, roots=ROOTS)
+            except Bail:
+                found = None
+        known.compiled[operation_name] = found
+        return found
+
+
+def _made_from(schema: TownclerkSchema, name: str) -> StrawberryField:
+    root = schema._schema.query_type  # noqa: SLF001  # it has no other way to its types
+    if root is None:
+        raise TypeError("the schema has no queries")
+    made_from: StrawberryField = root.fields[name].extensions["strawberry-definition"]
+    return made_from

@@ -1,0 +1,114 @@
+"""What is answered by compiled operations is answered by the executor in the very same bytes.
+
+A document that nobody has sent before is always executed; sent anew, it is compiled if it can be, and then run so. Each
+is sent as text of its own, several times.
+"""
+
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.client import Api, serving
+from tests.property.dispatching import asked
+from tests.property.documents import Post
+from tests.property.strategies import THOROUGH
+from tests.sizes import sized
+from tests.tokens import make_token
+from tests.towns import make_town, publish, rule, sync
+
+SENT: Final = settings(
+    THOROUGH,
+    max_examples=sized("compiled documents", quick=300, ci=2000),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+WAYS: Final = re.compile(r'townclerk_graphql_operations_total\{way="(\w+)"\} (\d+)')
+MODEL: Final = "kilo/kilo-auto/frontier"
+BEADS: Final[list[dict[str, Any]]] = [
+    {
+        "type": "ISSUE",
+        "labels": ["gt:pr-fixup", "gt:rework", "odd"],
+        "rigId": "web",
+        "model": MODEL,
+    },
+    {"type": "MERGE_REQUEST", "rigId": "api"},
+    {"type": "ISSUE", "role": "MAYOR", "rigId": "web", "model": MODEL},
+    {"type": "ESCALATION", "role": "POLECAT"},
+]
+_numbers: Final = itertools.count()
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Towns with beads, and servers over them: for developers, and for tokens; for the latter with small limits too."""
+
+    towns: list[str]
+    beads: list[str]
+    askers: list[Api]
+    dev: Api
+
+
+@pytest.fixture(scope="module")
+def scene(dev: Api, shut: Api) -> Iterator[Scene]:
+    towns = [make_town(dev) for _ in range(3)]
+    beads = []
+    for town_id in towns:
+        ids = [f"{town_id}-{number}" for number in range(len(BEADS))]
+        named = ({"beadId": each, "title": each, "status": "OPEN"} for each in ids)
+        sync(dev, town_id, *(name | bead for name, bead in zip(named, BEADS, strict=True)))
+        beads += ids
+    opus, haiku = "anthropic/claude-opus-4.7", "anthropic/claude-haiku-4.5"
+    overrides = [rule(opus, "POLECAT", "gt:pr-fixup"), rule(haiku, rig="web"), rule(haiku, "MAYOR")]
+    publish(dev, towns[0], honorBeadModels=True, overrides=overrides)
+    dev.done("detectMayorChange", townId=towns[0], observed={"model": opus, "smallModel": haiku})
+    tokens = [make_token(dev.url, "dispatcher"), make_token(dev.url, "reader", towns=towns[:2])]
+    limits: dict[str, Any] = {
+        "max_query_fields": 6,
+        "max_query_cost": 30,
+        "max_query_aliases": 1,
+        "max_body_bytes": 1000,
+    }
+    with serving(dev.url, dev=False, rollout_interval_seconds=3600, **limits) as narrow:
+        servers = [shut, *(shut.holding(token) for token in tokens), narrow.holding(tokens[1])]
+        yield Scene(towns, beads, [dev, *servers], dev)
+
+
+def ways(api: Api) -> dict[str, int]:
+    return {way: int(count) for way, count in WAYS.findall(api.http.get("/metrics").text)}
+
+
+def send(api: Api, post: Post) -> tuple[int, bytes]:
+    return api.post(post.body, {"X-Request-Id": "the-same"})
+
+
+@SENT
+@given(data=st.data())
+def test_document__sent_again__is_answered_with_the_same_bytes(scene: Scene, data: st.DataObject) -> None:
+    post = data.draw(asked(scene.beads, scene.towns))
+    new = replace(post, query=f"# {next(_numbers)}\n{post.query}")
+    for asker in scene.askers:
+        executed = send(asker, new)
+        again = [send(asker, new) for _ in range(2)]
+        assert again == [executed] * 2
+
+
+def test_documents__of_those_sent__are_compiled_often(scene: Scene) -> None:
+    counted = {"compiled": 0, "executed": 0}
+
+    @settings(SENT, max_examples=100)
+    @given(post=asked(scene.beads, scene.towns))
+    def again(post: Post) -> None:
+        new = replace(post, query=f"# {next(_numbers)}\n{post.query}")
+        send(scene.dev, new)
+        before = ways(scene.dev)
+        send(scene.dev, new)
+        (way,) = (name for name, count in ways(scene.dev).items() if count > before.get(name, 0))
+        counted[way] += 1
+
+    again()
+    assert counted["compiled"] > counted["executed"] / 4  # as many have something in them that is wrong
