@@ -19,7 +19,7 @@ SOAK ?= full
 soak: $(READY)
 	SOAK=$(SOAK) $(BIN)/python -m tests.reliability.soak
 
-# Takes about half an hour, on a machine that does nothing else. Some sections only: make bench BENCH="--only hot publish"
+# Takes about twenty minutes, on a machine that does nothing else. Some of it: make bench BENCH="--only hot publish"
 BENCH ?=
 bench: $(READY)
 	$(BIN)/python -m bench.dispatch $(BENCH)

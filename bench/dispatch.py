@@ -5,6 +5,7 @@ write their figures into docs/performance.md; some of them alone are only printe
 """
 
 import argparse
+import os
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.3, help="how long each is asked in a round")
     wanted = parser.parse_args()
     configure_logging("WARNING")
+    load = os.getloadavg()[0]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="townclerk-bench-")))
         stage = Stage(
@@ -55,13 +57,13 @@ def main() -> None:
             print("\n".join(tables[-1].lines()), flush=True)
     print("\n".join(summary(tables)))
     if not wanted.only:
-        write(text(tables, how(wanted.rounds, wanted.seconds)))
+        write(text(tables, how(wanted.rounds, wanted.seconds, load)))
 
 
-def how(rounds: int, seconds: float) -> str:
-    """How it was measured."""
+def how(rounds: int, seconds: float, load: float) -> str:
+    """How it was measured; `load` is the machine's load average before."""
     return f"""\
-Written by `make bench` on {machine()}
+Written by `make bench` on {machine()} As it began, the machine's load average was {load:.1f}.
 
 All figures are ratios within one run. Server and client have a core each; what is compared is asked in turns, for
 {seconds:g} s at a time, {rounds} times, and a figure is the median of the rounds' own ratios. CPU is user and system

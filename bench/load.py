@@ -21,7 +21,9 @@ import uvloop
 _HEAD_END: Final = b"\r\n\r\n"
 _LENGTH: Final = b"content-length:"
 _LAST_CHUNK: Final = b"\r\n0\r\n\r\n"
-_SOUND: Final = re.compile(rb'"data":\s*\{|"toggles":\[\{')  # of GraphQL, and of Unleash
+_OK: Final = b"HTTP/1.1 200"
+_SOUND: Final = re.compile(rb'"data":\{|"toggles":\[\{')  # of GraphQL, and of Unleash
+_UNSOUND: Final = re.compile(rb'"errors":|"resolution":null')
 _PATIENCE: Final = 60.0  # seconds, for an answer that does not come
 
 
@@ -90,7 +92,7 @@ class Caller(asyncio.Protocol):
         length = _body_length(received, head_end)
         if length is None:
             return
-        if not (received.startswith(b"HTTP/1.1 200") and _SOUND.search(received)) or b'"errors":' in received:
+        if not received.startswith(_OK) or not _SOUND.search(received) or _UNSOUND.search(received):
             self._done.set_exception(WrongAnswerError(received[:2000].decode(errors="replace")))
             return
         self._received = b""
