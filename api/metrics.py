@@ -7,7 +7,8 @@ whichever is asked answers for all of them; without it each answers for itself, 
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -46,7 +47,11 @@ class Metrics:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._asking: asyncio.Task[Standing | None] | None = None
-        self._noted: list[tuple[Callable[[float], None], float]] = []
+        # what is noted of requests, and not counted yet
+        self._seconds: defaultdict[Histogram, list[float]] = defaultdict(list)
+        self._counts: defaultdict[Counter, int] = defaultdict(int)
+        self._under_way = 0
+        self._is_to_count = False
         self._shared = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
         own = self._own = CollectorRegistry()
         if not self._shared:
@@ -89,28 +94,30 @@ class Metrics:
 
     def begun(self) -> None:
         """Count a request that has begun."""
-        self._note(self._in_flight.inc, 1)
+        self._under_way += 1
+        self._count_soon()
 
     def ended(self, scope: Scope, status: int, seconds: float) -> None:
         """Count and time a request that has ended."""
-        self._note(self._in_flight.dec, 1)
+        self._under_way -= 1
         method = scope["method"] if scope["method"] in _METHODS else _OTHER
         path = getattr(scope.get("route"), "path", _OTHER)
-        self._note(self._request(method, path, str(status)).observe, seconds)
+        self._seconds[self._request(method, path, str(status))].append(seconds)
 
     def operation(self, operation: Operation) -> None:
         """Count and time a GraphQL operation that has ended; of a subscription, which lasts, only what came of it."""
         seconds = time.perf_counter() - operation.begun
         if operation.kind != "subscription":
             for field in operation.fields or (_OTHER,):
-                self._note(self._operation(operation.kind, field).observe, seconds)
+                self._seconds[self._operation(operation.kind, field)].append(seconds)
         for code in operation.codes:
-            self._note(self._errors.labels(code).inc, 1)
+            self._counts[self._errors.labels(code)] += 1
         for (mutation, outcome), count in operation.changes.items():
-            self._note(self._changes.labels(mutation, outcome).inc, count)
+            self._counts[self._changes.labels(mutation, outcome)] += count
         for source, count in operation.resolutions.items():
-            self._note(self._resolution(source).inc, count)
-        self._note(self._way("compiled" if operation.compiled else "executed").inc, 1)
+            self._counts[self._resolution(source)] += count
+        self._counts[self._way("compiled" if operation.compiled else "executed")] += 1
+        self._count_soon()
 
     async def show(self, _request: Request) -> Response:
         """Answer with all numbers in Prometheus' text format; without those of the database while it is away."""
@@ -132,16 +139,22 @@ class Metrics:
         if self._asking is not None:
             await self._asking
 
-    def _note(self, count: Callable[[float], None], number: float) -> None:
-        """Have something counted soon: several requests' together take less than each by itself."""
-        if not self._noted:
+    def _count_soon(self) -> None:
+        """Have what is noted counted: several requests' together take less than each by itself."""
+        if not self._is_to_count:
+            self._is_to_count = True
             asyncio.get_running_loop().call_later(_SOON_SECONDS, self._count)
-        self._noted.append((count, number))
 
     def _count(self) -> None:
-        noted, self._noted = self._noted, []
-        for count, number in noted:
-            count(number)
+        self._is_to_count = False
+        self._in_flight.set(self._under_way)
+        for counter, number in self._counts.items():
+            counter.inc(number)
+        self._counts.clear()
+        for histogram, seconds in self._seconds.items():
+            for each in seconds:
+                histogram.observe(each)
+            seconds.clear()
 
     async def _standing(self) -> Standing | None:
         """How things stand in the database; None where it does not say so in time. It is asked once at a time."""

@@ -5,7 +5,7 @@ import logging
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _HEADER: Final = b"x-request-id"
 _STARTS: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 _BODY: Final = "http.response.body"
 _SWITCHING_PROTOCOLS: Final = 101
-_USUAL: Final = {"/graphql": '"/graphql"'}  # paths as JSON
+_USUAL_LENGTH: Final = 200  # of a path that is likely to be asked for again
 _LOG: Final = structlog.get_logger("townclerk.http")
 _HTTP_LOG: Final = logging.getLogger("townclerk.http")
 
@@ -141,16 +141,17 @@ class Requests:
         if under_way:
             self._counts.begun()
 
-        async def send_and_note(message: Message) -> None:
+        def send_and_note(message: Message) -> Awaitable[None]:
             nonlocal status, under_way
             step = message["type"]
-            if step in _STARTS:
+            if step == _BODY:
+                if under_way and not message.get("more_body", False):
+                    under_way = False  # before the client has all of the answer, who may ask for the numbers next
+                    self._counts.ended(scope, status, time.perf_counter() - begun)
+            elif step in _STARTS:
                 status = message.get("status", _SWITCHING_PROTOCOLS)
                 message["headers"] = [*message.get("headers", ()), (_HEADER, request_id.encode("ascii"))]
-            elif under_way and step == _BODY and not message.get("more_body", False):
-                under_way = False  # before the client has all of the answer, who may ask for the numbers next
-                self._counts.ended(scope, status, time.perf_counter() - begun)
-            await send(message)
+            return send(message)
 
         try:
             await self.app(scope, receive, send_and_note)
@@ -172,24 +173,39 @@ class Requests:
 def _log_request(scope: Scope, noted: _Noted, status: int, seconds: float) -> None:
     if not _HTTP_LOG.isEnabledFor(logging.INFO):
         return
-    operation, told = noted.operation, ""
-    if operation is not None and scope["type"] == "http":
-        codes = (*operation.codes, *operation.refused_for()) if operation.changes else operation.codes
-        told = f'"operation": "{operation.kind}", "fields": {_array(operation.fields)}, "codes": {_array(codes)}, '
+    operation = noted.operation if scope["type"] == "http" else None
     path, now = scope["path"], time.time()
+    told = _told(
+        scope.get("method", "GET"),
+        path if len(path) < _USUAL_LENGTH else None,
+        status,
+        None if operation is None else operation.kind,
+        () if operation is None else operation.fields,
+        () if operation is None else (*operation.codes, *operation.refused_for()),
+    )
+    if len(path) >= _USUAL_LENGTH:
+        told += f', "path": {json.dumps(path)}'
+    whole = int(now)
     line = (
-        f'{{"request_id": "{noted.request_id}", {told}"method": "{scope.get("method", "GET")}", '
-        f'"path": {_USUAL.get(path) or json.dumps(path)}, "status": {status}, "milliseconds": {1000 * seconds:.1f}, '
-        f'"event": "request", "logger": "{_HTTP_LOG.name}", "level": "info", '
-        f'"at": "{_to_the_second(int(now))}.{int(now % 1 * 1_000_000):06d}Z"}}\n'
+        f'{{"request_id": "{noted.request_id}", {told}, "milliseconds": {1000 * seconds:.1f}, '
+        f'"at": "{_to_the_second(whole)}.{int((now - whole) * 1_000_000):06d}Z"}}\n'
     )
     with suppress(OSError, ValueError):  # nobody reads the log any more: no reason not to answer
         _Handlers.current.stream.write(line)
 
 
-@lru_cache(maxsize=1024)
-def _array(texts: tuple[str, ...]) -> str:
-    return json.dumps(texts)
+@lru_cache(maxsize=4096)
+def _told(
+    method: str, path: str | None, status: int, operation: str | None, fields: tuple[str, ...], codes: tuple[str, ...]
+) -> str:
+    """What is the same for many requests."""
+    told: dict[str, object] = {"event": "request", "logger": _HTTP_LOG.name, "level": "info", "method": method}
+    if path is not None:
+        told["path"] = path
+    told["status"] = status
+    if operation is not None:
+        told |= {"operation": operation, "fields": fields, "codes": codes}
+    return json.dumps(told)[1:-1]
 
 
 @lru_cache(maxsize=2)

@@ -32,7 +32,7 @@ class Operation:
 
     def refused_for(self) -> list[str]:
         """The codes that its mutations were refused for."""
-        return sorted({outcome for _, outcome in self.changes} - {DONE})
+        return sorted({outcome for _, outcome in self.changes} - {DONE}) if self.changes else []
 
 
 Observer = Callable[[Operation], None]  # is told once an operation has ended

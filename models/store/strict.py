@@ -79,7 +79,7 @@ class _Sqlite(StrictReads):
 
     def __init__(self, database: Database) -> None:
         self._file = str(database.url.database)
-        self._connection: sqlite3.Connection | None = None
+        self._cursor: sqlite3.Cursor | None = None
 
     async def beads(self, bead_ids: Sequence[str]) -> Sequence[BeadNow]:
         rows: list[BeadNow] = self._rows(_BEADS, bead_ids)
@@ -97,28 +97,27 @@ class _Sqlite(StrictReads):
 
     def _rows(self, sql: str, keys: Sequence[str]) -> list[Any]:
         try:
-            connection = self._connection or self._connect()
+            cursor = self._cursor or self._connect()
             # All rows are fetched: a statement that is not at its end would hold on to what it saw.
             of_one, of_many = _SQLITE[sql]
             if len(keys) == 1:
-                return connection.execute(of_one, keys).fetchall()
-            return connection.execute(of_many, (json.dumps(keys),)).fetchall()
+                return cursor.execute(of_one, keys).fetchall()
+            return cursor.execute(of_many, (json.dumps(keys),)).fetchall()
         except sqlite3.Error as error:
             self._give_up()
             raise StorageUnavailableError from error
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Cursor:
         # a busy database is left to those who may wait for it: nothing else goes on in this thread
-        connection = self._connection = sqlite3.connect(
-            f"file:{quote(self._file)}?mode=rw", timeout=0, isolation_level=None, uri=True
-        )
+        connection = sqlite3.connect(f"file:{quote(self._file)}?mode=rw", timeout=0, isolation_level=None, uri=True)
         connection.execute("PRAGMA query_only=ON")
-        return connection
+        self._cursor = connection.cursor()
+        return self._cursor
 
     def _give_up(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._cursor is not None:
+            self._cursor.connection.close()
+            self._cursor = None
 
 
 class _Postgresql(StrictReads):
