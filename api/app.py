@@ -29,9 +29,10 @@ from api.auth import Doorkeeper, ThisMachineOnly, forbidden
 from api.door import GraphQLDoor, Turnstile
 from api.event_stream import EventStream
 from api.metrics import Metrics
-from api.observability import Requests, configure_logging, log_operation
+from api.observability import configure_logging
 from api.pages import page_routes
 from api.pubsub import PubSub
+from api.requests import Requests, log_operation
 from api.schema import build_schema
 from api.settings import Settings
 from api.shutdown import when_asked_to_end

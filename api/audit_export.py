@@ -17,7 +17,7 @@ from starlette.responses import ContentStream, Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from api.auth import forbidden
-from api.observability import CutOffError
+from api.requests import CutOffError
 from api.schema.scalars import parse_instant
 from api.streams import EXPIRED, Streams
 from api.wire import BadRequestError, encode

@@ -7,10 +7,12 @@ whichever is asked answers for all of them; without it each answers for itself, 
 import asyncio
 import os
 import time
+from bisect import bisect_left
+from collections import Counter as Tally
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -103,6 +105,7 @@ class Metrics:
         method = scope["method"] if scope["method"] in _METHODS else _OTHER
         path = getattr(scope.get("route"), "path", _OTHER)
         self._seconds[self._request(method, path, str(status))].append(seconds)
+        self._count_soon()
 
     def operation(self, operation: Operation) -> None:
         """Count and time a GraphQL operation that has ended; of a subscription, which lasts, only what came of it."""
@@ -152,8 +155,7 @@ class Metrics:
             counter.inc(number)
         self._counts.clear()
         for histogram, seconds in self._seconds.items():
-            for each in seconds:
-                histogram.observe(each)
+            _observe(histogram, seconds)
             seconds.clear()
 
     async def _standing(self) -> Standing | None:
@@ -173,6 +175,15 @@ class Metrics:
         event.listen(engine.sync_engine, "checkout", lambda *_: in_use.set(pool.checkedout()))
         # which is told before the connection is back
         event.listen(engine.sync_engine, "checkin", lambda *_: in_use.set(pool.checkedout() - 1))
+
+
+def _observe(histogram: Histogram, seconds: list[float]) -> None:
+    """What `histogram.observe` does for each, for all of them at once."""
+    # It has no other way to do so; by itself each takes longer than the rest of what is noted of a request.
+    bounds = histogram._upper_bounds  # noqa: SLF001
+    histogram._sum.inc(sum(seconds))  # noqa: SLF001
+    for place, number in Tally(map(partial(bisect_left, bounds), seconds)).items():
+        histogram._buckets[place].inc(number)  # noqa: SLF001
 
 
 async def _ask(store: Store) -> Standing | None:

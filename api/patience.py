@@ -19,6 +19,7 @@ _MOST_HEAD: Final = 65_536  # bytes in a row that are no body: of a head, of tra
 _HEAD_SECONDS: Final = 20.0  # for a head, and for the rest of a body that was answered before it was read
 _UNREADABLE: Final = "The request is no HTTP that can be read."
 
+_LENGTH: Final = b"\r\ncontent-length: "
 _LOG: Final = logging.getLogger("townclerk.connections")
 _LOG.setLevel(logging.WARNING)
 _LOG.addFilter(lambda record: not str(record.msg).startswith("Invalid UTF-8"))  # logged as if it were a fault of ours
@@ -66,6 +67,9 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._no_body, self._in_head = 0, False
         super().on_headers_complete()
+        new = self._under_way
+        if new is not None and new.transport is self.transport and self.scope["method"] != "HEAD":
+            new.transport = cast("asyncio.Transport", _Joining(self.transport))
 
     def on_body(self, body: bytes) -> None:
         self._no_body = 0
@@ -127,6 +131,35 @@ class BoundedHttp(HttpToolsProtocol):
         if self._under_way is None or not self._under_way.response_started:
             self.transport.write(_refusal(error, self.server_state.default_headers))
         self.transport.close()
+
+
+class _Joining:
+    """A way out of a connection that sends the head of an answer together with the first of its body.
+
+    That is for heads that tell the length of what follows; others may have to wait for it. Answers to HEAD, which have
+    no body, do not go this way.
+    """
+
+    __slots__ = ("_head", "_transport", "is_closing")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head: bytes | None = None
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head + data)
+        elif self._head is None and _LENGTH in data:
+            self._head = data
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        if self._head:
+            self.write(b"")
+        self._transport.close()
 
 
 class PatientSocket(WebSocketsSansIOProtocol):

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 from sqlalchemy import Engine, event
 
-from api.observability import current_request
+from api.requests import current_request
 from models.store.strict import StrictReads
 
 NUMBERS: Final = itertools.count(1)

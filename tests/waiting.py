@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 import asyncpg
 from sqlalchemy import Engine, event
 
-from api.observability import current_request
+from api.requests import current_request
 from models.store.engine import open_database
 from models.store.unit import Store, WriteUnit
 

@@ -169,13 +169,10 @@ class _Shared:
 
     async def rows(self, keys: Sequence[str]) -> list[Any]:
         """The rows of `keys`. Raises `StorageUnavailableError`."""
+        if self._lanes < self._most_lanes:
+            return await self._rows_at_once(keys)
         asked = _Asked(keys, asyncio.get_running_loop().create_future())
         self._waiting.append(asked)
-        if self._lanes < self._most_lanes:
-            self._lanes += 1
-            lane = asyncio.create_task(self._serve())
-            self._tasks.add(lane)
-            lane.add_done_callback(self._tasks.discard)
         return await asked.found
 
     async def close(self) -> None:
@@ -183,9 +180,28 @@ class _Shared:
         while self._idle:
             self._idle.pop().terminate()  # nothing is under way on it, and a server that is away would keep us waiting
 
-    async def _serve(self) -> None:
-        """Ask for those who wait, until there are none."""
+    async def _rows_at_once(self, keys: Sequence[str]) -> list[Any]:
+        """The rows of `keys`, on a connection that nobody uses; whoever came meanwhile is served on it by another."""
+        self._lanes += 1
         connection = self._idle.pop() if self._idle else None
+        try:
+            connection, rows = await self._ask(connection, keys)
+        except BaseException as error:
+            connection = None
+            if isinstance(error, _AWAY):
+                raise StorageUnavailableError from error
+            raise
+        finally:
+            if self._waiting:
+                lane = asyncio.create_task(self._serve(connection))
+                self._tasks.add(lane)
+                lane.add_done_callback(self._tasks.discard)
+            else:
+                self._leave(connection)
+        return rows
+
+    async def _serve(self, connection: Any) -> None:
+        """Ask for those who wait, until there are none."""
         try:
             while self._waiting:
                 batch = self._next_batch()
@@ -204,10 +220,14 @@ class _Shared:
             while self._waiting:
                 _fail(self._waiting.popleft(), error)
             raise
-        finally:  # nothing is waited for from the last look at who waits to here: nobody begins to wait in vain
-            self._lanes -= 1
-            if connection is not None:
-                self._idle.append(connection)
+        finally:
+            self._leave(connection)
+
+    def _leave(self, connection: Any) -> None:
+        """Give a lane up, in the very moment that nobody waits: nobody begins to wait in vain."""
+        self._lanes -= 1
+        if connection is not None:
+            self._idle.append(connection)
 
     def _next_batch(self) -> list[_Asked]:
         batch = [self._waiting.popleft()]
