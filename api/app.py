@@ -61,11 +61,12 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock,
     pubsub = PubSub(store, poll_seconds=settings.feed_poll_seconds)
     book = wiring.open_token_book(settings, store)
     doorkeeper, turnstile = wiring.doorkeeper(settings, store, book), Turnstile(settings.max_requests)
-    streams = wiring.streams(settings, schema, store, pubsub, doorkeeper)
+    texts = wiring.texts(settings, schema)
+    streams = wiring.streams(settings, schema, texts, store, pubsub, doorkeeper)
     streamed = partial(EventStream, streams)
     strict = strict_reads(store.database)
     lane = wiring.lane(settings, schema, store, strict, observers)
-    door = GraphQLDoor(schema, store, lane, doorkeeper, turnstile, streamed, wiring.bounds(settings))
+    door = GraphQLDoor(schema, texts, store, lane, doorkeeper, turnstile, streamed, wiring.bounds(settings))
 
     def go_away() -> None:
         store.ending.set()

@@ -210,7 +210,7 @@ class Conversation:
         if not isinstance(payload, dict):
             raise ClosedError(4400, "The payload of subscribe must be an object")
         try:
-            asked = operation_of(payload, weight=weight)
+            asked = operation_of(payload, self._streams.texts, weight=weight)
             self._streams.doorkeeper.spend(self._asker)
             self._refuse_too_many()
         except BadRequestError as error:

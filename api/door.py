@@ -25,6 +25,7 @@ from api.wire import (
     NO_OPERATION,
     Asked,
     BadRequestError,
+    Texts,
     accepts,
     answer_of,
     encode,
@@ -93,6 +94,7 @@ class GraphQLDoor:
     def __init__(
         self,
         schema: TownclerkSchema,
+        texts: Texts,
         store: Store,
         lane: Lane,
         doorkeeper: Doorkeeper,
@@ -101,6 +103,7 @@ class GraphQLDoor:
         bounds: Bounds,
     ) -> None:
         self._schema = schema
+        self._texts = texts
         self._store = store
         self._lane = lane
         self._doorkeeper = doorkeeper
@@ -118,7 +121,7 @@ class GraphQLDoor:
             self._turnstile.enter(whose)
             try:
                 body = await self._body(receive, heads, asker)
-                asked = read_operation(heads.get(b"content-type", b""), body)
+                asked = read_operation(heads.get(b"content-type", b""), body, self._texts)
                 streamed = self._streamed(asked, asker) if wanted.streams else None
                 data = None if streamed else await self._lane.answer(asked, asker.grant)
                 answer, executed = {"data": data}, True

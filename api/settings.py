@@ -1,5 +1,6 @@
 """Settings, from the environment. Each stands in the README with its default."""
 
+from pathlib import Path
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -84,6 +85,12 @@ class Settings(BaseSettings):
         default=50_000,
         ge=1,
         description="Fields that may be answered: those below a page count once for each node of it.",
+    )
+    trusted_documents: Path | None = Field(
+        default=None, description="A JSON file of documents by their SHA-256, which can be asked for by that."
+    )
+    trusted_documents_only: bool = Field(
+        default=False, description="Whether no documents are taken but those, and the settings pages' own."
     )
     table_cache_size: int = Field(default=4096, ge=1, description="Compiled tables a process keeps.")
     resolution_cache_size: int = Field(

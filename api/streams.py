@@ -19,7 +19,7 @@ from api.schema import TownclerkSchema
 from api.schema.context import Context
 from api.schema.live import resume
 from api.schema.problems import present
-from api.wire import NO_OPERATION, Asked, BadRequestError, answer_of, for_now
+from api.wire import NO_OPERATION, Asked, BadRequestError, Texts, answer_of, for_now
 from models.services.access import Asker
 from models.store.unit import Store
 
@@ -45,6 +45,7 @@ class Streams:
     """
 
     schema: TownclerkSchema
+    texts: Texts
     store: Store
     pubsub: PubSub
     doorkeeper: Doorkeeper

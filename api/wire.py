@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from types import NoneType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import orjson
 from graphql import GraphQLError
@@ -51,6 +51,13 @@ def for_now(message: str, code: str, *, seconds: int = 1) -> BadRequestError:
     return BadRequestError(message, status=503, code=code, headers={"Retry-After": str(seconds)})
 
 
+class Texts(Protocol):
+    """Who knows documents by what is sent in their place."""
+
+    def meant(self, query: str | None, extensions: Mapping[str, Any] | None) -> str:
+        """The text of the document that is meant. Raises `BadRequestError`."""
+
+
 class Asked(NamedTuple):
     """An operation that is asked for; `weight` is that of the whole request, in bytes."""
 
@@ -84,20 +91,20 @@ def accepts(accept: str, media_type: str) -> bool:
     return False
 
 
-def read_operation(content_type: bytes, body: bytes) -> Asked:
+def read_operation(content_type: bytes, body: bytes, texts: Texts) -> Asked:
     """The operation that a body of that type holds. Raises `BadRequestError`."""
     if content_type != _JSON and content_type.partition(b";")[0].strip().lower() != _JSON:
         raise BadRequestError(f"Content-Type must be {JSON}.", status=415)
-    return operation_of(strict_json(body), weight=len(body))
+    return operation_of(strict_json(body), texts, weight=len(body))
 
 
-def operation_of(parsed: object, *, weight: int) -> Asked:
-    """The operation that a JSON value describes. Raises `BadRequestError`."""
+def operation_of(parsed: object, texts: Texts, *, weight: int) -> Asked:
+    """The operation that a JSON value describes; `texts` knows which document it means. Raises `BadRequestError`."""
     if not isinstance(parsed, dict):
         raise BadRequestError("The body must be a JSON object with the field query.")
     query, variables = parsed.get("query"), parsed.get("variables")
     operation_name, extensions = parsed.get("operationName"), parsed.get("extensions")
-    if not isinstance(query, str) or not query.strip():
+    if not isinstance(query, _TEXT):
         raise BadRequestError("query must be a string that holds a GraphQL document.")
     if not isinstance(variables, _OBJECT):
         raise BadRequestError("variables must be an object.")
@@ -105,6 +112,7 @@ def operation_of(parsed: object, *, weight: int) -> Asked:
         raise BadRequestError("operationName must be a string.")
     if not isinstance(extensions, _OBJECT):
         raise BadRequestError("extensions must be an object.")
+    query = texts.meant(query, extensions)
     return Asked(query=query, variables=variables, operation_name=operation_name, weight=weight)
 
 

@@ -7,6 +7,7 @@ from api import storage
 from api.auth import Doorkeeper
 from api.buckets import Buckets
 from api.door import Bounds
+from api.manifests import trusted_texts
 from api.oidc import Oidc, oidc_options
 from api.pages import SigningIn
 from api.pubsub import PubSub
@@ -16,6 +17,7 @@ from api.schema.limits import QueryLimits
 from api.schema.operation import Observer
 from api.settings import Settings
 from api.streams import Streams
+from api.trusted import Texts
 from models.services.credentials import TokenBook
 from models.services.resolver import Resolver
 from models.store.strict import StrictReads, strict_reads
@@ -47,6 +49,11 @@ def query_limits(settings: Settings) -> QueryLimits:
         cost=settings.max_query_cost,
         body_bytes=settings.max_body_bytes,
     )
+
+
+def texts(settings: Settings, schema: TownclerkSchema) -> Texts:
+    """What documents requests mean. Raises `ValueError` for a file of trusted ones that can't be read."""
+    return Texts(schema.documents, trusted_texts(settings.trusted_documents), only=settings.trusted_documents_only)
 
 
 def lane(
@@ -98,11 +105,12 @@ def signing_in(settings: Settings) -> SigningIn | None:
 
 
 def streams(
-    settings: Settings, schema: TownclerkSchema, store: Store, pubsub: PubSub, at_the_door: Doorkeeper
+    settings: Settings, schema: TownclerkSchema, documents: Texts, store: Store, pubsub: PubSub, at_the_door: Doorkeeper
 ) -> Streams:
     """What WebSockets and streams of events are run with."""
     return Streams(
         schema=schema,
+        texts=documents,
         store=store,
         pubsub=pubsub,
         doorkeeper=at_the_door,

@@ -17,6 +17,7 @@ from api.addresses import names_loopback
 from api.cli.base import migrated, with_store
 from api.cli.group import CouldNotError, cli
 from api.demo import seed_demo
+from api.manifests import trusted_texts
 from api.observability import configure_logging
 from api.oidc import oidc_options
 from api.settings import Settings
@@ -85,11 +86,15 @@ def serve(host: str, port: int, dev: bool, workers: int) -> None:  # noqa: FBT00
 
 
 def _fit_to_serve(settings: Settings) -> Settings:
-    """Settings of which an issuer, if there is one, can be made. Raises `CouldNotError`."""
+    """Settings of which an issuer and trusted documents, if there are any, can be made. Raises `CouldNotError`."""
     try:
         oidc_options(settings)
     except ValueError as error:
         raise CouldNotError(f"the OpenID Connect settings can't be used: {error}") from error
+    try:
+        trusted_texts(settings.trusted_documents)
+    except ValueError as error:
+        raise CouldNotError(f"the trusted documents can't be used: {error}") from error
     return settings
 
 

@@ -11,6 +11,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 
 from api.compiler import CompiledOperation
+from api.manifests import digest_of
 
 ROOM: Final = 256_000  # characters in all; parsed, each takes up to 200 bytes
 
@@ -32,6 +33,7 @@ class DocumentCache:
     def __init__(self, room: int = ROOM) -> None:
         self._room = room
         self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._texts: dict[str, str] = {}  # by their digests
 
     def find(self, text: str) -> Kept | None:
         """What is kept of a document."""
@@ -40,15 +42,21 @@ class DocumentCache:
             self._kept.move_to_end(text)
         return found
 
+    def text_of(self, digest: str) -> str | None:
+        """The text of a document that is kept, by its `digest_of`."""
+        return self._texts.get(digest)
+
     def keep(self, text: str, document: DocumentNode, errors: list[GraphQLError]) -> None:
         """Keep a document, if there is any room for one of its length."""
         if len(text) > self._room or text in self._kept:
             return
         self._kept[text] = Kept(document, errors)
+        self._texts[digest_of(text)] = text
         used = sum(map(len, self._kept))
         while used > self._room:
             gone, _ = self._kept.popitem(last=False)
             used -= len(gone)
+            del self._texts[digest_of(gone)]
 
 
 class Documents(SchemaExtension):

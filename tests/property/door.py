@@ -46,11 +46,12 @@ PUBSUB: Final = PubSub(STORE, poll_seconds=60)
 
 def door(limits: QueryLimits) -> GraphQLDoor:
     schema = build_schema(limits=limits)
+    texts = wiring.texts(SETTINGS, schema)
     lane = Lane(schema, Resolver(STORE, strict_reads(STORE.database), size=1, seconds=1), limits, ())
     doorkeeper = wiring.doorkeeper(SETTINGS, STORE, TokenBook(STORE, strict_reads(STORE.database), size=1))
-    streams = wiring.streams(SETTINGS, schema, STORE, PUBSUB, doorkeeper)
+    streams = wiring.streams(SETTINGS, schema, texts, STORE, PUBSUB, doorkeeper)
     streamed = partial(EventStream, streams)
-    return GraphQLDoor(schema, STORE, lane, doorkeeper, Turnstile(1), streamed, wiring.bounds(SETTINGS))
+    return GraphQLDoor(schema, texts, STORE, lane, doorkeeper, Turnstile(1), streamed, wiring.bounds(SETTINGS))
 
 
 def answers(post: Post, limits: QueryLimits, accept: str = "application/json") -> list[Json]:

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from api.schema.documents import DocumentCache
+from api.trusted import Texts
 from api.wire import Asked, BadRequestError, encode, operation_of, strict_json
 from tests.property.strategies import THOROUGH
 from tests.sizes import sized
@@ -273,7 +275,7 @@ def is_operation(value: object) -> bool:
 @given(mostly(operations))
 def test_operation_of__any_value__is_the_operation_or_a_refusal(value: object) -> None:
     try:
-        found = operation_of(value, weight=7)
+        found = operation_of(value, Texts(DocumentCache()), weight=7)
     except BadRequestError as error:
         assert_refuses(error)
         assert not is_operation(value)
