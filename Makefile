@@ -48,6 +48,7 @@ lock: $(READY)
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --quiet --output-file $(LOCK_TO) $(UV_FLAGS)
 
+# Compiled at once, so that no start pays for it, also where the environment has Python keep nothing of what it compiles.
 # The stamp is taken away first and set last: a set-up that was interrupted leaves none, and is then done anew.
 IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq --no-deps
@@ -69,4 +70,5 @@ $(READY): pyproject.toml requirements.lock
 	@echo "Installing what requirements.lock names into .venv (about a minute the first time)"
 	@$(PIP_INSTALL) --require-hashes --only-binary :all: --requirement requirements.lock
 	@$(PIP_INSTALL) --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q api models
 	@touch $@

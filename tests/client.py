@@ -161,7 +161,13 @@ class SteppingClock:
 def serving(
     url: str, *, clock: Clock = system_clock, new_id: NewId = random_id, dev: bool = True, **settings: Any
 ) -> Iterator[Api]:
-    """The application over the database at `url`, with its lifespan."""
+    """The application over the database at `url`, with its lifespan, on the event loop that it is served on."""
     app = create_app(Settings(database_url=url, dev=dev, **settings), clock=clock, new_id=new_id)
-    with TestClient(app, base_url="http://localhost", client=HERE, raise_server_exceptions=False) as http:
+    with TestClient(
+        app,
+        base_url="http://localhost",
+        client=HERE,
+        raise_server_exceptions=False,
+        backend_options={"use_uvloop": True},
+    ) as http:
         yield NearApi(http, url)
