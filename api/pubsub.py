@@ -161,7 +161,7 @@ class PubSub:
     async def _look(self, chains: list[str]) -> None:
         try:
             async with asyncio.timeout(_LOOK_SECONDS):
-                heads = await self._store.fetch(partial(feeds.sequences, chains=chains))
+                heads = await self._store.search(partial(feeds.sequences, chains=chains))
         except (StorageUnavailableError, TimeoutError):
             if not self._away:
                 _LOG.warning("feeds wait for the database")

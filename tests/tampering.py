@@ -167,8 +167,8 @@ async def _let_go(database: Database) -> AsyncConnection:
             for table in (await connection.scalars(held)).all():
                 await connection.execute(text(f'ALTER TABLE "{table}" DISABLE TRIGGER ALL'))
     if database.is_sqlite:
-        aiosqlite: Any = (await connection.get_raw_connection()).driver_connection
-        await aiosqlite.execute("PRAGMA foreign_keys=OFF")
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        driver.execute("PRAGMA foreign_keys=OFF")
     return connection
 
 

@@ -196,7 +196,7 @@ class Bead(Node):
         """Every state it has had that counts for resolution, newest first."""
         town_id, bead_id = self.row.town_id, self.row.bead_id
         return await connection(
-            info.context.store,
+            info.context.store.fetch,
             lambda session, wanted: towns.revisions_page(session, town_id, bead_id, wanted),
             list_name=filter_name("revisions", town_id, bead_id),
             key=lambda row: row.revision,

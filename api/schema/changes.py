@@ -92,7 +92,7 @@ class ChangeDetection:
         """Those beads, by id."""
         changed, move = await self._changed(info.context), self.move
         return await connection(
-            info.context.store,
+            info.context.store.search,
             lambda session, wanted: towns.active_beads_page(session, move.town_id, changed.signatures, move.at, wanted),
             list_name=self.list_name,
             key=lambda row: row.bead_id,
@@ -109,7 +109,7 @@ class ChangeDetection:
 
 
 async def _look(context: Context, move: Move) -> ChangedBeads:
-    return await context.store.fetch(lambda session: changed_beads(session, move))
+    return await context.store.search(lambda session: changed_beads(session, move))
 
 
 @strawberry.type
@@ -135,7 +135,7 @@ async def detection_of(context: Context, row: OverrideSetRow) -> ChangeDetection
 
 async def spread_of(context: Context, row: OverrideSetRow) -> list[ModelCount]:
     compiled = await compiled_set(context, row.town_id, row.version)
-    signatures = await context.store.fetch(
+    signatures = await context.store.search(
         lambda session: towns.active_signatures(session, row.town_id, row.created_at)
     )
     counts = spread(compiled.table, signatures)

@@ -14,7 +14,7 @@ from api.schema.fields import field
 from models.domain.errors import InvalidInput, Problem, refuse_if_any
 from models.domain.vocabulary import MAX_PAGE, is_storable
 from models.store.paging import Page, Slice
-from models.store.unit import Session, Store
+from models.store.unit import Read, Session
 
 N = TypeVar("N")
 R = TypeVar("R")
@@ -70,8 +70,8 @@ def read_global_id(text: str) -> tuple[str, list[str | int]] | None:
 
 
 async def connection(
-    store: Store,
-    fetch: Callable[[Session, Slice], Awaitable[Page[R]]],
+    read: Read[Page[R]],
+    page_of: Callable[[Session, Slice], Awaitable[Page[R]]],
     *,
     list_name: str,
     key: Callable[[R], C],
@@ -81,6 +81,8 @@ async def connection(
     after: str | None,
 ) -> Connection[N]:
     """A page of the list that `list_name` identifies (with its filters), ordered by `key`.
+
+    `read` is `Store.fetch` where an index leads to the page, and `Store.search` where it has to be looked for.
 
     Raises `Refused` with `INVALID_INPUT` for a page size out of range and for a cursor of another list.
     """
@@ -95,7 +97,7 @@ async def connection(
         if type(begin) is not key_type:
             problems.append(InvalidInput(path=("after",), expected="a cursor that this very list gave out"))
     refuse_if_any(problems)
-    page = await store.fetch(lambda session: fetch(session, Slice(first=size, after=begin)))
+    page = await read(lambda session: page_of(session, Slice(first=size, after=begin)))
     edges = [Edge(cursor=_encode([mark, key(row)]), node=node(row)) for row in page.rows]
     return Connection(
         edges=edges,

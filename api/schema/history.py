@@ -207,7 +207,7 @@ async def entries_of(
 ) -> Connection[AuditEntry]:
     query = (audit_filter or AuditFilter()).query()
     return await connection(
-        context.store,
+        context.store.search,
         lambda session, wanted: entries_page(session, chain, query, wanted),
         list_name=filter_name("entries", chain, query),
         key=lambda row: row.sequence,

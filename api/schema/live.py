@@ -83,7 +83,7 @@ def _listener(context: Context) -> Listener:
 
 
 async def _entries(context: Context, town_id: str, after: int) -> Sequence[AuditEntryRow]:
-    return await context.store.fetch(partial(feeds.entries_after, chain=town_id, after=after))
+    return await context.store.search(partial(feeds.entries_after, chain=town_id, after=after))
 
 
 async def _signals(context: Context, listener: Listener, town_id: str) -> AsyncGenerator[MayorSignalRow, None]:

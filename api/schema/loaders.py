@@ -17,7 +17,7 @@ from models.store.queries import history, policies, towns
 from models.store.queries.history import MayorStanding, SignalsAt
 from models.store.tables import CompiledSet, profile_tables
 from models.store.towns import BeadRevisionRow, BeadRow, HeadRow, RigRow, TownRow
-from models.store.unit import Session, Store
+from models.store.unit import Read, Session, Store
 
 K = TypeVar("K")
 Rest = TypeVarTuple("Rest")
@@ -27,7 +27,7 @@ _MAX_BATCH: Final = 1000
 
 
 def _by_key(
-    store: Store,
+    read: Read[Mapping[K, V]],
     query: Callable[[Session, Iterable[K]], Awaitable[Mapping[K, V]]],
     looked_up: Callable[[K], K] = lambda key: key,
 ) -> DataLoader[K, V | None]:
@@ -38,7 +38,7 @@ def _by_key(
         storable = [key for key in asked if _is_storable(key)]
         found: Mapping[K, V] = {}
         if storable:
-            found = await store.fetch(lambda session: query(session, storable))
+            found = await read(lambda session: query(session, storable))
         return [found.get(key) for key in asked]
 
     return DataLoader(load_fn=load, max_batch_size=_MAX_BATCH)
@@ -74,34 +74,34 @@ class Loaders:
         beads = partial(towns.beads, within=grant.towns)
         standings = partial(towns.standings, within=grant.towns)
         followers = partial(policies.followers, within=grant.towns)
-        self.town: DataLoader[str, TownRow | None] = _by_key(store, towns.towns, town)
-        self.head: DataLoader[str, HeadRow | None] = _by_key(store, towns.heads, town)
+        self.town: DataLoader[str, TownRow | None] = _by_key(store.fetch, towns.towns, town)
+        self.head: DataLoader[str, HeadRow | None] = _by_key(store.fetch, towns.heads, town)
         self.settled = _settled(store, grant)  # until when its history moves no more, by (town id, instant asked about)
-        self.rig: DataLoader[tuple[str, str], RigRow | None] = _by_key(store, towns.rigs, of_town)
-        self.rigs: DataLoader[str, list[RigRow] | None] = _by_key(store, towns.rigs_of, town)
-        self.bead: DataLoader[str, BeadRow | None] = _by_key(store, beads)
-        self.standing: DataLoader[str, tuple[BeadRow, int] | None] = _by_key(store, standings)
+        self.rig: DataLoader[tuple[str, str], RigRow | None] = _by_key(store.fetch, towns.rigs, of_town)
+        self.rigs: DataLoader[str, list[RigRow] | None] = _by_key(store.fetch, towns.rigs_of, town)
+        self.bead: DataLoader[str, BeadRow | None] = _by_key(store.fetch, beads)
+        self.standing: DataLoader[str, tuple[BeadRow, int] | None] = _by_key(store.fetch, standings)
         self.state_at: DataLoader[tuple[str, str, datetime], BeadRevisionRow | None] = _by_key(
-            store, towns.states_at, of_town
+            store.fetch, towns.states_at, of_town
         )
-        self.compiled: DataLoader[tuple[str, int], CompiledSet | None] = _by_key(store, store.tables.get, of_town)
+        self.compiled: DataLoader[tuple[str, int], CompiledSet | None] = _by_key(store.fetch, store.tables.get, of_town)
         self.override_set: DataLoader[tuple[str, int], OverrideSetRow | None] = _by_key(
-            store, policies.override_sets, of_town
+            store.fetch, policies.override_sets, of_town
         )
         self.set_at: DataLoader[tuple[str, datetime], OverrideSetRow | None] = _by_key(
-            store, policies.override_sets_at, of_town
+            store.fetch, policies.override_sets_at, of_town
         )
-        self.profile: DataLoader[tuple[str, str], ProfileRow | None] = _by_key(store, policies.profiles, of_town)
+        self.profile: DataLoader[tuple[str, str], ProfileRow | None] = _by_key(store.fetch, policies.profiles, of_town)
         self.profile_version: DataLoader[tuple[str, str, int], ProfileVersionRow | None] = _by_key(
-            store, policies.profile_versions, of_town
+            store.fetch, policies.profile_versions, of_town
         )
         self.profile_table: DataLoader[tuple[str, str, int], ProfileTable | None] = _by_key(
-            store, profile_tables, of_town
+            store.fetch, profile_tables, of_town
         )
-        self.followers: DataLoader[tuple[str, str], dict[int, int] | None] = _by_key(store, followers, of_town)
-        self.actor: DataLoader[str, ActorRow | None] = _by_key(store, history.actors)
+        self.followers: DataLoader[tuple[str, str], dict[int, int] | None] = _by_key(store.search, followers, of_town)
+        self.actor: DataLoader[str, ActorRow | None] = _by_key(store.fetch, history.actors)
         self.signals_at: DataLoader[tuple[str, datetime], SignalsAt | None] = _by_key(
-            store, history.signals_at, of_town
+            store.fetch, history.signals_at, of_town
         )
-        self.model: DataLoader[str, ModelRow | None] = _by_key(store, policies.models_by_id)
-        self.mayor: DataLoader[str, MayorStanding | None] = _by_key(store, history.mayors, town)
+        self.model: DataLoader[str, ModelRow | None] = _by_key(store.fetch, policies.models_by_id)
+        self.mayor: DataLoader[str, MayorStanding | None] = _by_key(store.fetch, history.mayors, town)

@@ -123,7 +123,7 @@ class Mayor:
     ) -> Connection[MayorRestartSignal]:
         """Newest first, closed ones too."""
         return await connection(
-            info.context.store,
+            info.context.store.fetch,
             lambda session, wanted: history.signals_page(session, self.town, wanted),
             list_name=filter_name("signals", self.town),
             key=lambda row: row.sequence,

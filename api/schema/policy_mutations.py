@@ -172,7 +172,7 @@ class ProfileVersionPayload:
         row = self.version_row
         if row is None:
             return 0, 0
-        return await context.store.fetch(
+        return await context.store.search(
             lambda session: policies.adoption_counts(session, row.owner, row.name, row.version)
         )
 

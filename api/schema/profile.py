@@ -95,7 +95,7 @@ class Profile(Node):
         """Newest first."""
         owner, name = self.row.owner, self.row.name
         return await connection(
-            info.context.store,
+            info.context.store.fetch,
             lambda session, wanted: policies.profile_versions_page(session, owner, name, wanted),
             list_name=filter_name("profile versions", owner, name),
             key=lambda row: row.version,

@@ -67,7 +67,7 @@ class Town(Node):
         """Newest first."""
         town_id = self.row.town_id
         return await connection(
-            info.context.store,
+            info.context.store.fetch,
             lambda session, wanted: policies.override_sets_page(session, town_id, wanted),
             list_name=filter_name("override sets", town_id),
             key=lambda row: row.version,
@@ -114,7 +114,7 @@ class Town(Node):
         """By id."""
         town_id, query = self.row.town_id, (filter or BeadFilter()).query()
         return await connection(
-            info.context.store,
+            info.context.store.search,
             lambda session, wanted: towns.beads_page(session, town_id, query, wanted),
             list_name=filter_name("beads", town_id, query),
             key=lambda row: row.bead_id,

@@ -45,10 +45,11 @@ class TownQuery:
     ) -> Connection[Town]:
         """By id."""
         refuse_if_any(checks.search_problems(name_contains, "nameContains"))
+        store, within = info.context.store, info.context.asker.grant.towns
         return await connection(
-            info.context.store,
+            store.fetch if name_contains is None and within is None else store.search,
             lambda session, wanted: towns.towns_page(
-                session, name_contains=name_contains, within=info.context.asker.grant.towns, wanted=wanted
+                session, name_contains=name_contains, within=within, wanted=wanted
             ),
             list_name=filter_name("towns", name_contains),
             key=lambda row: row.town_id,

@@ -94,7 +94,7 @@ async def preview_profile(store: Store, grant: Grant, draft: ProfileDraft) -> Pr
             mayors_moved=moved,
         )
 
-    return await store.fetch(look)
+    return await store.search(look)
 
 
 async def _mayors(session: AsyncSession, grant: Grant, draft: ProfileDraft, table: ProfileTable) -> tuple[int, int]:

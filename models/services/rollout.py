@@ -198,7 +198,7 @@ async def unfinished(store: Store) -> dict[str, int]:
                 found[row.name] = due
         return found
 
-    return await store.fetch(look)
+    return await store.search(look)
 
 
 async def _roll_out_batch(unit: WriteUnit, name: str, after: str) -> str | None:

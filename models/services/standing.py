@@ -18,4 +18,4 @@ class Standing:
 async def standing(store: Store) -> Standing:
     """Raises `StorageUnavailableError`."""
     due = await unfinished(store)
-    return Standing(open_signals=await store.fetch(history.count_open_signals), towns_due=sum(due.values()))
+    return Standing(open_signals=await store.search(history.count_open_signals), towns_due=sum(due.values()))

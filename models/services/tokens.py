@@ -121,7 +121,7 @@ async def list_tokens(store: Store) -> Sequence[ListedToken]:
         names = {actor_id: actor.display_name for actor_id, actor in actors.items()}
         return [ListedToken(row=row, name=names.get(row.actor_id), now=now) for row in rows]
 
-    return await store.fetch(look)
+    return await store.search(look)
 
 
 def token_record(row: TokenRow) -> dict[str, object]:

@@ -2,6 +2,9 @@
 
 Readers and writers have engines of their own. On SQLite a writer begins with ``BEGIN IMMEDIATE``, since the default
 deferred transaction loses updates in silence or fails with "database is locked" whatever the timeout.
+
+What takes no time there is asked in the event loop's thread: all that a writer does but wait, and lookups, which have a
+third engine. What may go through many rows is read in threads.
 """
 
 from dataclasses import dataclass
@@ -14,12 +17,12 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-_SQLITE_PRAGMAS: Final = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
-    "PRAGMA foreign_keys=ON",
-    "PRAGMA busy_timeout=5000",
-)
+from models.store.at_once import DRIVER, PATIENCE_MS
+
+_SQLITE_PRAGMAS: Final = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON")
+_READ_ONLY: Final = "PRAGMA query_only=ON"
+_PATIENT: Final = f"PRAGMA busy_timeout={PATIENCE_MS}"
+_IMPATIENT: Final = "PRAGMA busy_timeout=0"  # last: as long as a connection is being made, it may wait
 # Always, not only to erase: rows that were moved as pages filled up leave copies of themselves behind without it.
 _OVERWRITE_DELETED: Final = "PRAGMA secure_delete=ON"
 _GRACE_SECONDS: Final = 5.0  # after its own limit, in which PostgreSQL says that a statement took too long
@@ -62,10 +65,11 @@ class UnusableDatabaseUrlError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Database:
-    """The two ways into one database."""
+    """The ways into one database. `lookups` is for reads of a few rows by an index; it may be the reader itself."""
 
     url: URL
     reader: AsyncEngine
+    lookups: AsyncEngine
     writer: AsyncEngine
 
     @property
@@ -74,6 +78,7 @@ class Database:
 
     async def dispose(self) -> None:
         await self.reader.dispose()
+        await self.lookups.dispose()
         await self.writer.dispose()
 
 
@@ -128,22 +133,26 @@ def _open_postgresql(url: URL, pool: dict[str, Any], limits: Limits) -> Database
         },
     }
     url = url.difference_update_query(["timeout"])
+    reader = create_async_engine(
+        url, isolation_level="REPEATABLE READ", execution_options={"postgresql_readonly": True}, **options
+    )
     return Database(
         url=url,
-        reader=create_async_engine(
-            url, isolation_level="REPEATABLE READ", execution_options={"postgresql_readonly": True}, **options
-        ),
+        reader=reader,
+        lookups=reader,
         writer=create_async_engine(url, isolation_level="READ COMMITTED", **options),
     )
 
 
 def _open_sqlite(url: URL, pool: dict[str, Any]) -> Database:
-    reader = create_async_engine(url, **pool)
+    at_once = url.set(drivername=DRIVER)
+    reader, lookups = create_async_engine(url, **pool), create_async_engine(at_once, **pool)
     # One writer a process: waiting for its turn in the pool is fair and silent, waiting for SQLite's lock is neither.
-    writer = create_async_engine(url, **{**pool, "pool_size": 1, "max_overflow": 0})
-    _prepare(reader, begin="BEGIN", pragmas=(*_SQLITE_PRAGMAS, "PRAGMA query_only=ON"))
-    _prepare(writer, begin="BEGIN IMMEDIATE", pragmas=(*_SQLITE_PRAGMAS, _OVERWRITE_DELETED))
-    return Database(url=url, reader=reader, writer=writer)
+    writer = create_async_engine(at_once, **{**pool, "pool_size": 1, "max_overflow": 0})
+    _prepare(reader, begin="BEGIN", pragmas=(*_SQLITE_PRAGMAS, _READ_ONLY, _PATIENT))
+    _prepare(lookups, begin="BEGIN", pragmas=(*_SQLITE_PRAGMAS, _READ_ONLY, _IMPATIENT))
+    _prepare(writer, begin="BEGIN IMMEDIATE", pragmas=(*_SQLITE_PRAGMAS, _OVERWRITE_DELETED, _IMPATIENT))
+    return Database(url=url, reader=reader, lookups=lookups, writer=writer)
 
 
 def _prepare(engine: AsyncEngine, *, begin: str, pragmas: tuple[str, ...]) -> None:

@@ -1,5 +1,7 @@
 """Getting rid of the bytes of what was erased, once the erasing is committed."""
 
+import asyncio
+import sqlite3
 from typing import Any
 
 import asyncpg
@@ -20,8 +22,8 @@ async def drop_erased(database: Database, table: str) -> bool:
 
 async def _empty_log(connection: AsyncConnection) -> bool:
     """Move all of the write-ahead log into the file, in which deleted bytes are overwritten, and cut it to nothing."""
-    cursor = await (await _driver(connection)).execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    (busy, _, _) = await cursor.fetchone()
+    driver: sqlite3.Connection = await _driver(connection)
+    (busy, _, _) = await asyncio.to_thread(lambda: driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())
     return not busy
 
 

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from threading import Event
 from typing import Final, TypeVar
 
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.store.engine import Database
@@ -23,6 +25,7 @@ Clock = Callable[[], datetime]
 NewId = Callable[[], str]
 AfterCommit = Callable[[frozenset[str]], None]
 Session = AsyncSession
+Read = Callable[[Callable[[Session], Awaitable[T]]], Awaitable[T]]  # `Store.fetch` or `Store.search`
 
 LONG_READS: Final = 2  # at once in a process, so that there are connections left for all other reads
 _ATTEMPTS: Final = 5
@@ -116,17 +119,18 @@ class Store:
             raise
 
     async def fetch(self, query: Callable[[AsyncSession], Awaitable[T]]) -> T:
-        """What `query` gives for a session as `read` has it.
+        """What `query` gives for a session as `read` has it. An index has to lead to the rows, which have to be few.
+
+        On SQLite the event loop does nothing else meanwhile: see `search`.
 
         It is run anew, at most five times in all, where the connection is lost on the way: nothing that it found has
         gone anywhere by then. Raises `StorageUnavailableError`.
         """
+        return await _persistently(partial(_asked, self.database.lookups, query))
 
-        async def once() -> T:
-            async with AsyncSession(self.database.reader, expire_on_commit=False) as session:
-                return await query(session)
-
-        return await _persistently(once)
+    async def search(self, query: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """As `fetch`, for what may have to go through many rows."""
+        return await _persistently(partial(_asked, self.database.reader, query))
 
     async def write(self, work: Callable[[WriteUnit], Awaitable[T]]) -> T:
         """Run `work` in one transaction and commit it.
@@ -154,6 +158,11 @@ class Store:
 
     async def dispose(self) -> None:
         await self.database.dispose()
+
+
+async def _asked(engine: AsyncEngine, query: Callable[[AsyncSession], Awaitable[T]]) -> T:
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        return await query(session)
 
 
 async def _persistently(once: Callable[[], Awaitable[T]]) -> T:

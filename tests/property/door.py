@@ -37,7 +37,7 @@ def without_a_database() -> Store:
     """A store whose database lets nobody in."""
     url = make_url("sqlite+aiosqlite:///nowhere.db")
     engine = create_async_engine(url, async_creator=_never, poolclass=NullPool)
-    return Store(database=Database(url=url, reader=engine, writer=engine))
+    return Store(database=Database(url=url, reader=engine, lookups=engine, writer=engine))
 
 
 STORE: Final = without_a_database()

@@ -1,0 +1,109 @@
+"""SQLite in the event loop's own thread: a short statement takes less than handing it to another thread would.
+
+SQLAlchemy's dialect of the plain driver is told that it is one for asyncio. What may wait is handed over all the same:
+COMMIT, which waits for the disk, and a statement whose turn it is not, which is tried again with patience.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any, Final, TypeVar
+
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool
+from sqlalchemy.util import await_only
+
+T = TypeVar("T")
+
+_ROWS_AT_ONCE: Final = 100  # written by one statement; each takes microseconds
+
+DRIVER: Final = "sqlite+at_once"
+PATIENCE_MS: Final = 5000  # for another process to end its transaction
+
+
+class _Nothing:
+    """What is there at once. SQLAlchemy refuses a driver that gives an answer without that anything was awaited."""
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        yield from ()
+
+
+_NOTHING: Final[Awaitable[None]] = _Nothing()
+
+
+class _Cursor(sqlite3.Cursor):
+    async def _async_soft_close(self) -> None:
+        """Do nothing where others close what they have fetched all rows of: here they are fetched as they are read."""
+
+
+class _Connection(sqlite3.Connection):
+    def cursor(self, factory: Any = _Cursor) -> Any:
+        return super().cursor(factory)
+
+
+class AtOnceDialect(SQLiteDialect_pysqlite):
+    """Its connections are made without a busy timeout, which would keep the event loop waiting."""
+
+    driver = "at_once"
+    is_async = True
+    has_terminate = True
+    supports_statement_cache = True
+
+    @classmethod
+    def get_pool_class(cls, url: Any) -> type[Pool]:  # noqa: ARG003  # the base class names it
+        return AsyncAdaptedQueuePool
+
+    def connect(self, *cargs: Any, **cparams: Any) -> Any:
+        return super().connect(*cargs, **cparams, factory=_Connection)
+
+    def do_execute(self, cursor: DBAPICursor, statement: str, parameters: Any, context: Any = None) -> None:  # noqa: ARG002  # the base class names it
+        await_only(_NOTHING)
+        try:
+            cursor.execute(statement, parameters)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            await_only(_to_its_end(lambda: _patiently(cursor, statement, parameters)))
+
+    def do_executemany(self, cursor: DBAPICursor, statement: str, parameters: Any, context: Any = None) -> None:  # noqa: ARG002  # the base class names it
+        await_only(_NOTHING)
+        if len(parameters) > _ROWS_AT_ONCE:
+            await_only(_to_its_end(lambda: cursor.executemany(statement, parameters)))
+        else:
+            cursor.executemany(statement, parameters)
+
+    def do_commit(self, dbapi_connection: Any) -> None:
+        if dbapi_connection.in_transaction:
+            await_only(_to_its_end(dbapi_connection.commit))
+
+    def do_terminate(self, dbapi_connection: Any) -> None:
+        dbapi_connection.close()
+
+
+def _patiently(cursor: Any, statement: str, parameters: Any) -> None:
+    """Execute a statement as soon as others let it."""
+    connection = cursor.connection
+    connection.execute(f"PRAGMA busy_timeout={PATIENCE_MS}")
+    try:
+        cursor.execute(statement, parameters)
+    finally:
+        connection.execute("PRAGMA busy_timeout=0")
+
+
+async def _to_its_end(work: Callable[[], T]) -> T:
+    """What `work` gives, in another thread. Who is cancelled waits for its end: it has the connection until then."""
+    running = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        while not running.done():
+            try:
+                await asyncio.wait([running])
+            except asyncio.CancelledError:
+                continue
+        raise
+
+
+registry.register("sqlite.at_once", __name__, "AtOnceDialect")

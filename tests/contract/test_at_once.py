@@ -1,0 +1,111 @@
+"""SQLite asked in the event loop's thread: whatever has to be waited for lets the loop go on."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from functools import partial
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import make_url, text
+
+from models.store.engine import open_database
+from models.store.unit import Session, StorageUnavailableError, Store, WriteUnit
+from tests.databases import Databases
+
+HELD: Final = 0.3  # seconds for which another process has the database
+STEP: Final = 0.01
+ADD: Final = text("INSERT INTO models (model_id, display_name) VALUES (:name, :name)")
+
+
+def on(url: str, work: Callable[[Store], Awaitable[Any]]) -> Any:
+    async def run() -> Any:
+        store = Store(database=open_database(url))
+        try:
+            return await work(store)
+        finally:
+            await store.dispose()
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def url(databases: Databases) -> str:
+    return databases.fresh("sqlite")
+
+
+def file_of(url: str) -> str:
+    return make_url(url).database or ""
+
+
+async def add_model(unit: WriteUnit, name: str = "made-here") -> None:
+    await (await unit.session.connection()).execute(ADD, {"name": name})
+
+
+async def models(session: Session) -> int:
+    found: int = (await (await session.connection()).execute(text("SELECT count(*) FROM models"))).scalar_one()
+    return found
+
+
+def test_write__while_another_process_writes__waits_and_the_loop_goes_on(url: str) -> None:
+    async def work(store: Store) -> tuple[int, int]:
+        before = await store.fetch(models)
+        with closing(sqlite3.connect(file_of(url), isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            began = time.perf_counter()
+            writing = asyncio.create_task(store.write(add_model))
+            steps = 0
+            while time.perf_counter() - began < HELD:
+                await asyncio.sleep(STEP)
+                steps += 1
+            assert not writing.done()
+            assert await store.fetch(models) == before, "reads do not wait"
+            other.execute("ROLLBACK")
+            await writing
+        return steps, await store.fetch(models) - before
+
+    steps, added = on(url, work)
+    assert steps > HELD / STEP / 5
+    assert added == 1
+
+
+def test_write__cancelled_at_its_commit__leaves_the_connection_to_the_next(url: str) -> None:
+    async def work(store: Store) -> int:
+        before = await store.fetch(models)
+        for number in range(20):
+            writing = asyncio.create_task(store.write(partial(add_model, name=f"model-{number}")))
+            for _ in range(number):
+                await asyncio.sleep(0)
+            writing.cancel()
+            await asyncio.wait([writing])
+        await store.write(add_model)
+        return await store.fetch(models) - before
+
+    assert on(url, work) >= 1
+
+
+def test_write__of_more_rows_than_take_no_time__is_written_whole(url: str) -> None:
+    async def work(store: Store) -> int:
+        async def many(unit: WriteUnit) -> None:
+            rows = [{"name": f"model-{number}"} for number in range(1000)]
+            await (await unit.session.connection()).execute(ADD, rows)
+
+        before = await store.fetch(models)
+        await store.write(many)
+        return await store.fetch(models) - before
+
+    assert on(url, work) == 1000
+
+
+@pytest.mark.parametrize("way", ["fetch", "search"])
+def test_read__that_would_write__is_refused(url: str, way: str) -> None:
+    async def work(store: Store) -> None:
+        async def write(session: Session) -> None:
+            await (await session.connection()).execute(text("DELETE FROM models"))
+
+        await getattr(store, way)(write)
+
+    with pytest.raises(StorageUnavailableError):
+        on(url, work)
