@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import multiprocessing
 import os
 import signal
@@ -45,7 +44,6 @@ from models.store.migrations import is_current
 from models.store.strict import strict_reads
 from models.store.unit import Clock, NewId, StorageUnavailableError, Store, random_id, system_clock
 
-_GC_THRESHOLDS: Final = (20_000, 20, 50)
 _END_SECONDS: Final = 10.0  # how long what runs beside the requests may take to end
 _READY_SECONDS: Final = 2.0  # how long the database may take to say that it is there
 _LOG: Final = structlog.get_logger("townclerk.app")
@@ -80,7 +78,6 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock,
         tokens = asyncio.create_task(book.run(stop))
         try:
             with when_asked_to_end(go_away):
-                _spare_collector()
                 yield
         finally:
             go_away()
@@ -134,16 +131,6 @@ def served_app() -> ASGIApp:
     if (parent := multiprocessing.parent_process()) is not None:
         threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
     return create_app(settings)
-
-
-def _spare_collector() -> None:
-    """Have the garbage collector leave alone what was loaded for good, through which it would look again and again.
-
-    What a request leaves behind is no garbage in circles, so that it may also look less often.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
 
 
 def _end_after(parent: BaseProcess) -> None:
