@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+import orjson
 import strawberry
 from graphql import (
     GraphQLError,
@@ -25,6 +26,7 @@ from strawberry.types.arguments import convert_arguments
 
 from api.compiler.reading import Bail, strawberry_field
 
+_ROOM: Final = 20_000  # bytes of variables as JSON whose arguments an operation keeps
 _TEXTS: Final = frozenset({"ID", "String"})
 
 Variables = Mapping[str, Any]
@@ -129,8 +131,25 @@ def _is_text(kind: GraphQLType) -> bool:
 def _by_coercion(
     schema: strawberry.Schema, operation: OperationDefinitionNode, asked: Sequence[Asked]
 ) -> Callable[[Variables], list[Call]]:
-    """As an executor reads them, and Strawberry after it: literals, defaults, inputs, enums."""
+    """As an executor reads them, and Strawberry after it: literals, defaults, inputs, enums.
+
+    What was read of the variables that came last is kept: dispatchers ask about the same few kinds of work all day.
+    """
     scalars, config = schema.schema_converter.scalar_registry, schema.config
+
+    kept: dict[bytes, list[Call]] = {}
+
+    def calls(variables: Variables) -> list[Call]:
+        try:
+            spelling = orjson.dumps(variables, option=orjson.OPT_SORT_KEYS)
+        except TypeError as error:  # text that is none, numbers of any size
+            raise Bail from error
+        found = kept.get(spelling)
+        if found is None:
+            found = kept[spelling] = coerced(variables)
+            if sum(map(len, kept)) > _ROOM:
+                kept.clear()
+        return found
 
     def coerced(variables: Variables) -> list[Call]:
         values = get_variable_values(schema._schema, operation.variable_definitions or (), dict(variables))  # noqa: SLF001
@@ -146,4 +165,4 @@ def _by_coercion(
             calls.append(Call(name, arguments))
         return calls
 
-    return coerced
+    return calls

@@ -50,7 +50,7 @@ class AtHand:
     async def task_resolution(self, town_id: str, task: TaskInput, as_of: AsOf | None = None) -> Resolution:
         if as_of is not None or not self._may_see(town_id):
             raise Bail
-        found = await self._resolver.task(town_id, task.task())
+        found = await self._resolver.task(town_id, task.task)
         if found is None:
             raise Bail
         return self._answered(found)

@@ -1,6 +1,7 @@
 """Why a piece of work runs on a model."""
 
 from datetime import datetime
+from functools import cached_property
 
 import strawberry
 
@@ -44,6 +45,7 @@ class TaskInput:
     rig_id: strawberry.ID | None = None
     model: str | None = None
 
+    @cached_property
     def task(self) -> Task:
         """The task as resolution sees it. Raises `Refused` for what no bead could carry; the rig is not looked up."""
         problems = [
@@ -266,7 +268,7 @@ async def resolve_default(context: Context, town_id: str) -> Resolution:
 
 async def known_task(context: Context, town_id: str, task_input: TaskInput) -> Task:
     """The task, whose rig the town has or had. Raises `Refused`."""
-    task = task_input.task()
+    task = task_input.task
     if task.rig_id is not None and await context.loaders.rig.load((town_id, task.rig_id)) is None:
         await version_in_force(context, town_id)  # a town that is not there comes first
         raise Refused(UnknownRig(rig_id=task.rig_id, path=("task", "rigId")))

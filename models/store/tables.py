@@ -10,6 +10,7 @@ from models.domain.overrides import OverrideSet
 from models.domain.profiles import ProfileTable
 from models.domain.resolution import Table, compile_table
 from models.store import mapping
+from models.store.policies import OverrideSetRow
 from models.store.queries import policies
 
 TableKey = tuple[str, int]
@@ -28,9 +29,10 @@ class CompiledSet:
 class TableCache:
     """Compiled sets by (town id, version), the least recently used dropped first. Nothing in it can go stale."""
 
-    def __init__(self, max_tables: int = 4096) -> None:
+    def __init__(self, max_tables: int = 16_384) -> None:
         self._max_tables = max_tables
         self._kept: OrderedDict[TableKey, CompiledSet] = OrderedDict()
+        self._profiles: OrderedDict[ProfileKey, ProfileTable] = OrderedDict()
 
     async def get(self, session: AsyncSession, keys: Iterable[TableKey]) -> dict[TableKey, CompiledSet]:
         """The compiled sets of `keys`; those that no row tells of are left out."""
@@ -43,7 +45,7 @@ class TableCache:
             else:
                 found[key] = compiled
         if missing:
-            loaded = await _load(session, missing)
+            loaded = await self._load(session, missing)
             found.update(loaded)
             self._keep(loaded)
         return found
@@ -59,26 +61,40 @@ class TableCache:
         """The compiled set of a version that is known to exist."""
         return (await self.get(session, [(town_id, version)]))[town_id, version]
 
+    async def _load(self, session: AsyncSession, keys: list[TableKey]) -> dict[TableKey, CompiledSet]:
+        rows = await policies.override_sets(session, keys)
+        overrides = await policies.overrides(session, keys)
+        profiles = await self._profile_tables(session, rows.values())
+        compiled = {}
+        for key, row in rows.items():
+            override_set = mapping.override_set(row, overrides.get(key, []), profiles[_profile_key(row)])
+            compiled[key] = CompiledSet(
+                profile_owner=row.profile_owner, override_set=override_set, table=compile_table(override_set)
+            )
+        return compiled
+
+    async def _profile_tables(
+        self, session: AsyncSession, rows: Iterable[OverrideSetRow]
+    ) -> dict[ProfileKey, ProfileTable]:
+        """The profile versions that sets lie over: one of each, however many sets do."""
+        keys = {_profile_key(row) for row in rows}
+        missing = keys - self._profiles.keys()
+        found = {key: self._profiles[key] for key in keys - missing}
+        if missing:
+            found |= await profile_tables(session, missing)
+            self._profiles.update(found)
+            while len(self._profiles) > self._max_tables:
+                self._profiles.popitem(last=False)
+        return found
+
     def _keep(self, loaded: Mapping[TableKey, CompiledSet]) -> None:
         self._kept.update(loaded)
         while len(self._kept) > self._max_tables:
             self._kept.popitem(last=False)
 
 
-async def _load(session: AsyncSession, keys: list[TableKey]) -> dict[TableKey, CompiledSet]:
-    rows = await policies.override_sets(session, keys)
-    overrides = await policies.overrides(session, keys)
-    profiles = await profile_tables(
-        session, {(row.profile_owner, row.profile_name, row.profile_version) for row in rows.values()}
-    )
-    compiled = {}
-    for key, row in rows.items():
-        profile = profiles[row.profile_owner, row.profile_name, row.profile_version]
-        override_set = mapping.override_set(row, overrides.get(key, []), profile)
-        compiled[key] = CompiledSet(
-            profile_owner=row.profile_owner, override_set=override_set, table=compile_table(override_set)
-        )
-    return compiled
+def _profile_key(row: OverrideSetRow) -> ProfileKey:
+    return (row.profile_owner, row.profile_name, row.profile_version)
 
 
 async def profile_tables(session: AsyncSession, keys: Iterable[ProfileKey]) -> dict[ProfileKey, ProfileTable]:
