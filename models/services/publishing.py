@@ -7,7 +7,6 @@ from models.domain import checks
 from models.domain.audit import AuditAction, Change, TargetType
 from models.domain.errors import NoChange, Path, Problem, Refused, refuse_if_any
 from models.domain.overrides import Choice, OverrideSet, next_set
-from models.domain.resolution import compile_table
 from models.domain.rules import DraftKey, DraftRule, RuleKey
 from models.domain.vocabulary import OverrideSetCause
 from models.services.decisions import Desk, Draft
@@ -15,7 +14,7 @@ from models.services.heads import lock_town
 from models.services.history import Caller, record_all
 from models.services.idempotency import Attempt, Outcome, once
 from models.services.mayor import TableMove, move_desired
-from models.services.profiles import profile_owner
+from models.services.profiles import compiled, profile_owner
 from models.store import mapping
 from models.store.heads import Head
 from models.store.tables import CompiledSet
@@ -181,10 +180,12 @@ class Successor:
 async def install(unit: WriteUnit, caller: Caller, successors: Sequence[Successor], why: Installation) -> None:
     """Bring sets into force, each in a town of its own: rows, signals, entries. More towns take no more statements."""
     await insert_sets(unit, caller, [(each.head, each.new) for each in successors], why)
-    await move_desired(
-        unit,
-        [TableMove(head=each.head, before=each.current.table, after=compile_table(each.new)) for each in successors],
-    )
+    moves = []
+    for each in successors:
+        after = compiled(each.new)
+        unit.made(after)
+        moves.append(TableMove(head=each.head, before=each.current.table, after=after.table))
+    await move_desired(unit, moves)
     await record_all(unit, caller, [(each.head, _change(each, why)) for each in successors])
 
 

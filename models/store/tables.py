@@ -45,7 +45,7 @@ class TableCache:
         if missing:
             loaded = await _load(session, missing)
             found.update(loaded)
-            self._keep(loaded)
+            self.keep(loaded)
         return found
 
     def known(self, key: TableKey) -> CompiledSet | None:
@@ -59,7 +59,8 @@ class TableCache:
         """The compiled set of a version that is known to exist."""
         return (await self.get(session, [(town_id, version)]))[town_id, version]
 
-    def _keep(self, loaded: Mapping[TableKey, CompiledSet]) -> None:
+    def keep(self, loaded: Mapping[TableKey, CompiledSet]) -> None:
+        """Keep sets that are committed."""
         self._kept.update(loaded)
         while len(self._kept) > self._max_tables:
             self._kept.popitem(last=False)
