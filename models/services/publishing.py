@@ -17,6 +17,8 @@ from models.services.mayor import TableMove, move_desired
 from models.services.profiles import compiled, profile_owner
 from models.store import mapping
 from models.store.heads import Head
+from models.store.policies import OverrideRow, OverrideSetRow
+from models.store.rows import insert_rows
 from models.store.tables import CompiledSet
 from models.store.unit import Store, WriteUnit
 
@@ -207,6 +209,7 @@ async def insert_sets(
     unit: WriteUnit, caller: Caller, sets: Sequence[tuple[Head, OverrideSet]], why: Installation
 ) -> None:
     """Insert the rows of sets and point their towns' heads at them."""
+    rows = []
     for head, new in sets:
         row = mapping.override_set_row(
             new,
@@ -217,11 +220,10 @@ async def insert_sets(
             at=head.instant,
             by=caller.actor,
         )
-        unit.session.add(row)
+        rows.append(row)
         head.version = new.version
-    await unit.session.flush()
-    unit.session.add_all([row for _, new in sets for row in mapping.override_rows(new)])
-    await unit.session.flush()
+    await insert_rows(unit.session, OverrideSetRow, rows)
+    await insert_rows(unit.session, OverrideRow, [row for _, new in sets for row in mapping.override_rows(new)])
 
 
 def set_record(override_set: OverrideSet) -> dict[str, object]:
