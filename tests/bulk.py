@@ -91,7 +91,7 @@ def add_override_sets(url: str, town_id: str, latest: int, *, overrides: int = 2
     _insert(
         url,
         (OverrideSetRow, map(_set_row, sets[1:])),
-        (OverrideRow, (_row(row) for made in sets[1:] for row in mapping.override_rows(made))),
+        (OverrideRow, (dict(row) for made in sets[1:] for row in mapping.override_rows(made))),
         then=(head,),
     )
 
@@ -264,7 +264,7 @@ def _set_row(made: OverrideSet) -> _Row:
         at=_at(made.version),
         by=_SOMEONE,
     )
-    return _row(row)
+    return dict(row)
 
 
 def _bead_states() -> list[_Row]:

@@ -6,7 +6,7 @@ from api.schema.changes import ChangeDetection, detection_of
 from api.schema.context import Context, Info
 from api.schema.fields import field, mutation
 from api.schema.override_set import OverrideSet, override_set_of
-from api.schema.problems import UserError, answers, current_version, user_errors
+from api.schema.problems import UserError, answers, current_version, of_what_is_stored, user_errors
 from api.schema.profile import Model, ProfileVersion, profile_version_of
 from api.schema.resolution import compiled_set
 from api.schema.rules import ConfigWarning, RuleInput
@@ -121,17 +121,48 @@ class DeprecateModelInput:
 
 @strawberry.type
 class OverrideSetPayload:
-    override_set: OverrideSet | None = None
-    change_detection: ChangeDetection | None = None
-    warnings: list[ConfigWarning] = strawberry.field(default_factory=list)
-    current_version: int | None = strawberry.field(
-        default=None, description="The version in force: the one published, or the one that stood in the way."
-    )
-    user_errors: list[UserError] = strawberry.field(default_factory=list)
+    """Made of an outcome alone: a replay is answered as the first time was. What is not asked for is not read."""
+
+    outcome: strawberry.Private[Outcome | None] = None
+    refusal: strawberry.Private[Refused | None] = None
+
+    @field
+    @of_what_is_stored
+    async def override_set(self, info: Info) -> OverrideSet | None:
+        made = self.outcome
+        return None if made is None else await override_set_of(info.context, made.subject, made.version)
+
+    @field
+    @of_what_is_stored
+    async def change_detection(self, info: Info) -> ChangeDetection | None:
+        made = self.outcome
+        if made is None:
+            return None
+        override_set = await override_set_of(info.context, made.subject, made.version)
+        return await detection_of(info.context, override_set.row)
+
+    @field
+    @of_what_is_stored
+    async def warnings(self, info: Info) -> list[ConfigWarning]:
+        made = self.outcome
+        if made is None:
+            return []
+        return await warnings_of(info.context, await compiled_set(info.context, made.subject, made.version))
+
+    @field
+    def current_version(self) -> int | None:
+        """The version in force: the one published, or the one that stood in the way."""
+        if self.outcome is not None:
+            return self.outcome.version
+        return None if self.refusal is None else current_version(self.refusal)
+
+    @field
+    def user_errors(self) -> list[UserError]:
+        return [] if self.refusal is None else user_errors(self.refusal)
 
     @classmethod
     def refused(cls, refused: Refused) -> "OverrideSetPayload":
-        return cls(current_version=current_version(refused), user_errors=user_errors(refused))
+        return cls(refusal=refused)
 
 
 @strawberry.type
@@ -151,6 +182,7 @@ class ProfileVersionPayload:
         return None if self.version_row is None else ProfileVersion(row=self.version_row)
 
     @field
+    @of_what_is_stored
     async def towns_following(self, info: Info) -> int:
         """Towns whose current override set follows the profile."""
         row = self.version_row
@@ -159,11 +191,13 @@ class ProfileVersionPayload:
         return sum((await info.context.loaders.followers.load((row.owner, row.name)) or {}).values())
 
     @field
+    @of_what_is_stored
     async def towns_updated(self, info: Info) -> int:
         """Towns that this version has been brought to so far; more may follow where the rollout was cut off."""
         return (await self._adoptions(info.context))[0]
 
     @field
+    @of_what_is_stored
     async def mayor_restarts_signalled(self, info: Info) -> int:
         """Those of them whose mayors must restart because of it."""
         return (await self._adoptions(info.context))[1]
@@ -187,17 +221,9 @@ class ModelsPayload:
         return cls(user_errors=user_errors(refused))
 
 
-async def _published(context: Context, outcome: Outcome) -> OverrideSetPayload:
-    """The reply to a publish, resolved from what it made: the same for a replay as for the first time."""
+def _published(context: Context, outcome: Outcome) -> OverrideSetPayload:
     context.wrote()
-    override_set = await override_set_of(context, outcome.subject, outcome.version)
-    compiled = await compiled_set(context, outcome.subject, outcome.version)
-    return OverrideSetPayload(
-        override_set=override_set,
-        change_detection=await detection_of(context, override_set.row),
-        warnings=await warnings_of(context, compiled),
-        current_version=outcome.version,
-    )
+    return OverrideSetPayload(outcome=outcome)
 
 
 @strawberry.type
@@ -210,7 +236,7 @@ class PolicyMutation:
         outcome = await publishing.publish_override_set(
             context.store, await context.caller(), input.publication(), input.draft.draft()
         )
-        return await _published(context, outcome)
+        return _published(context, outcome)
 
     @mutation(EDIT)
     @answers(OverrideSetPayload)
@@ -220,7 +246,7 @@ class PolicyMutation:
         outcome = await publishing.select_profile(
             context.store, await context.caller(), input.publication(), input.profile
         )
-        return await _published(context, outcome)
+        return _published(context, outcome)
 
     @mutation(EDIT)
     @answers(OverrideSetPayload)
@@ -230,7 +256,7 @@ class PolicyMutation:
         outcome = await publishing.set_override(
             context.store, await context.caller(), input.publication(), input.override.draft()
         )
-        return await _published(context, outcome)
+        return _published(context, outcome)
 
     @mutation(EDIT)
     @answers(OverrideSetPayload)
@@ -239,7 +265,7 @@ class PolicyMutation:
         context = info.context
         key = DraftKey(role=input.role, label=input.label, rig_id=input.rig_id)
         outcome = await publishing.remove_override(context.store, await context.caller(), input.publication(), key)
-        return await _published(context, outcome)
+        return _published(context, outcome)
 
     @mutation(EDIT)
     @answers(OverrideSetPayload)
@@ -249,7 +275,7 @@ class PolicyMutation:
         outcome = await publishing.revert_override_set(
             context.store, await context.caller(), input.publication(), input.to_version
         )
-        return await _published(context, outcome)
+        return _published(context, outcome)
 
     @mutation(PUBLISH_PROFILE)
     @answers(ProfileVersionPayload)

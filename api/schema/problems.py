@@ -71,6 +71,7 @@ class Payload(Protocol):
 
 A = ParamSpec("A")
 P = TypeVar("P", bound=Payload)
+R = TypeVar("R")
 
 
 def answers(payload: type[P]) -> Callable[[Callable[A, Awaitable[P]]], Callable[A, Awaitable[P]]]:
@@ -104,6 +105,19 @@ def answers(payload: type[P]) -> Callable[[Callable[A, Awaitable[P]]], Callable[
         return answered
 
     return wrap
+
+
+def of_what_is_stored(resolver: Callable[A, Awaitable[R]]) -> Callable[A, Awaitable[R]]:
+    """A field of a mutation's answer that is read once it is asked for: what it can't read is stored all the same."""
+
+    @functools.wraps(resolver)
+    async def read(*args: A.args, **kwargs: A.kwargs) -> R:
+        try:
+            return await resolver(*args, **kwargs)
+        except StorageUnavailableError as error:
+            raise AnswerUnreadError from error
+
+    return read
 
 
 def present(error: GraphQLError, asker: Asker) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class SetHistory:
             at=at,
             by=by,
         )
-        return row, mapping.override_rows(self._current)
+        return OverrideSetRow(**row), [OverrideRow(**each) for each in mapping.override_rows(self._current)]
 
 
 def profile_rows(entry: Entry, told: ProfileTold) -> tuple[ProfileVersionRow, Sequence[ProfileRuleRow]]:

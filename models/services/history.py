@@ -9,6 +9,7 @@ from models.domain.vocabulary import Actor
 from models.store.access import ActorRow
 from models.store.audit import AuditEntryRow
 from models.store.heads import Head, move_heads
+from models.store.rows import Values, insert_rows
 from models.store.unit import WriteUnit
 from models.store.upsert import insert_unless_there
 
@@ -36,8 +37,7 @@ async def record(unit: WriteUnit, head: Head, caller: Caller, change: Change) ->
 async def record_all(unit: WriteUnit, caller: Caller, changes: Sequence[tuple[Head, Change]]) -> None:
     """`record` for changes in several chains, one each, in as many statements as one takes."""
     moved = [(head, head.audit_sequence) for head, _ in changes]
-    unit.session.add_all([_entry_row(head, caller, change) for head, change in changes])
-    await unit.session.flush()
+    await insert_rows(unit.session, AuditEntryRow, [_entry_row(head, caller, change) for head, change in changes])
     if caller.display_name is not None:
         named = ActorRow(actor_id=caller.actor.actor_id, display_name=caller.display_name)
         await insert_unless_there(unit.session, named)  # a row without a name stays so: the name was erased
@@ -45,7 +45,7 @@ async def record_all(unit: WriteUnit, caller: Caller, changes: Sequence[tuple[He
     await unit.announce([head.chain for head, _ in changes])
 
 
-def _entry_row(head: Head, caller: Caller, change: Change) -> AuditEntryRow:
+def _entry_row(head: Head, caller: Caller, change: Change) -> Values:
     """The entry for `change` at the end of the head's chain; the head is moved to it."""
     entry = Entry(
         chain=head.chain,
@@ -60,15 +60,15 @@ def _entry_row(head: Head, caller: Caller, change: Change) -> AuditEntryRow:
     canonical = entry.canonical()
     head.audit_sequence = entry.sequence
     head.audit_hash = entry_hash(entry.previous_hash, canonical)
-    return AuditEntryRow(
-        chain=entry.chain,
-        sequence=entry.sequence,
-        occurred_at=entry.occurred_at,
-        action=change.action,
-        actor_id=caller.actor.actor_id,
-        target_type=change.target_type,
-        target_id=change.target_id,
-        request_id=caller.request_id,
-        canonical=canonical,
-        hash=head.audit_hash,
-    )
+    return {
+        "chain": entry.chain,
+        "sequence": entry.sequence,
+        "occurred_at": entry.occurred_at,
+        "action": change.action,
+        "actor_id": caller.actor.actor_id,
+        "target_type": change.target_type,
+        "target_id": change.target_id,
+        "request_id": caller.request_id,
+        "canonical": canonical,
+        "hash": head.audit_hash,
+    }

@@ -14,7 +14,7 @@ from models.domain.resolution import compile_table
 from models.domain.tokens import Grant
 from models.domain.vocabulary import Actor, is_id
 from models.services.decisions import Desk, Draft
-from models.services.profiles import ProfileDraft, check_profile_draft, latest_profile, profile_owner
+from models.services.profiles import ProfileDraft, check_profile_draft, compiled, latest_profile
 from models.store import mapping
 from models.store.queries import history, policies, towns
 from models.store.tables import CompiledSet, profile_tables
@@ -47,7 +47,7 @@ async def preview_draft(store: Store, grant: Grant, town_id: str, draft: Draft) 
         new = next_set(before.override_set, choice, at=store.clock(), by=_NOBODY)
         after = before
         if new.content_hash != before.override_set.content_hash:
-            after = _compiled(new)
+            after = compiled(new)
         observed = (await history.observations(session, [town_id])).get(town_id)
         signal_open = town_id in await history.open_signals(session, [town_id])
         step: SignalStep = step_on_change(
@@ -122,8 +122,3 @@ async def _mayors(session: AsyncSession, grant: Grant, draft: ProfileDraft, tabl
 
 def _mayor_pair(override_set: OverrideSet) -> ModelPair:
     return desired_pair(compile_table(override_set))
-
-
-def _compiled(override_set: OverrideSet) -> CompiledSet:
-    owner = profile_owner(override_set.town_id, override_set.profile.name)
-    return CompiledSet(profile_owner=owner, override_set=override_set, table=compile_table(override_set))

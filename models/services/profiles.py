@@ -6,7 +6,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.audit import CENTRAL_CHAIN
 from models.domain.errors import InvalidInput, Problem, Refused, TooMany, refuse_if_any
+from models.domain.overrides import OverrideSet
 from models.domain.profiles import ProfileTable, is_own
+from models.domain.resolution import compile_table
 from models.domain.rules import DraftRule, Rule, check_profile_rules, model_problems
 from models.domain.vocabulary import MAX_OVERRIDES, OWN_PROFILE_PREFIX, is_profile_name
 from models.services.history import Caller
@@ -14,7 +16,7 @@ from models.store import mapping
 from models.store.heads import Head
 from models.store.policies import ProfileVersionRow
 from models.store.queries import policies
-from models.store.tables import profile_tables
+from models.store.tables import CompiledSet, profile_tables
 from models.store.unit import WriteUnit
 
 
@@ -46,6 +48,12 @@ class ProfileDraft:
 def profile_owner(town_id: str, name: str) -> str:
     """Who owns the profile that a town calls `name`: the town itself, or the centre."""
     return town_id if is_own(name) else CENTRAL_CHAIN
+
+
+def compiled(override_set: OverrideSet) -> CompiledSet:
+    """A set as `TableCache` gives it, without being read."""
+    owner = profile_owner(override_set.town_id, override_set.profile.name)
+    return CompiledSet(profile_owner=owner, override_set=override_set, table=compile_table(override_set))
 
 
 async def latest_profile(session: AsyncSession, owner: str, name: str, *, locking: bool) -> ProfileTable | None:

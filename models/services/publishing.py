@@ -7,7 +7,6 @@ from models.domain import checks
 from models.domain.audit import AuditAction, Change, TargetType
 from models.domain.errors import NoChange, Path, Problem, Refused, refuse_if_any
 from models.domain.overrides import Choice, OverrideSet, next_set
-from models.domain.resolution import compile_table
 from models.domain.rules import DraftKey, DraftRule, RuleKey
 from models.domain.vocabulary import OverrideSetCause
 from models.services.decisions import Desk, Draft
@@ -15,9 +14,11 @@ from models.services.heads import lock_town
 from models.services.history import Caller, record_all
 from models.services.idempotency import Attempt, Outcome, once
 from models.services.mayor import TableMove, move_desired
-from models.services.profiles import profile_owner
+from models.services.profiles import compiled, profile_owner
 from models.store import mapping
 from models.store.heads import Head
+from models.store.policies import OverrideRow, OverrideSetRow
+from models.store.rows import insert_rows
 from models.store.tables import CompiledSet
 from models.store.unit import Store, WriteUnit
 
@@ -181,10 +182,12 @@ class Successor:
 async def install(unit: WriteUnit, caller: Caller, successors: Sequence[Successor], why: Installation) -> None:
     """Bring sets into force, each in a town of its own: rows, signals, entries. More towns take no more statements."""
     await insert_sets(unit, caller, [(each.head, each.new) for each in successors], why)
-    await move_desired(
-        unit,
-        [TableMove(head=each.head, before=each.current.table, after=compile_table(each.new)) for each in successors],
-    )
+    moves = []
+    for each in successors:
+        after = compiled(each.new)
+        unit.made(after)
+        moves.append(TableMove(head=each.head, before=each.current.table, after=after.table))
+    await move_desired(unit, moves)
     await record_all(unit, caller, [(each.head, _change(each, why)) for each in successors])
 
 
@@ -206,6 +209,7 @@ async def insert_sets(
     unit: WriteUnit, caller: Caller, sets: Sequence[tuple[Head, OverrideSet]], why: Installation
 ) -> None:
     """Insert the rows of sets and point their towns' heads at them."""
+    rows = []
     for head, new in sets:
         row = mapping.override_set_row(
             new,
@@ -216,11 +220,10 @@ async def insert_sets(
             at=head.instant,
             by=caller.actor,
         )
-        unit.session.add(row)
+        rows.append(row)
         head.version = new.version
-    await unit.session.flush()
-    unit.session.add_all([row for _, new in sets for row in mapping.override_rows(new)])
-    await unit.session.flush()
+    await insert_rows(unit.session, OverrideSetRow, rows)
+    await insert_rows(unit.session, OverrideRow, [row for _, new in sets for row in mapping.override_rows(new)])
 
 
 def set_record(override_set: OverrideSet) -> dict[str, object]:

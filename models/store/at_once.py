@@ -55,11 +55,21 @@ class AtOnceDialect(SQLiteDialect_pysqlite):
     def get_pool_class(cls, url: Any) -> type[Pool]:  # noqa: ARG003  # the base class names it
         return AsyncAdaptedQueuePool
 
+    def __init__(self, begin: str = "BEGIN", **options: Any) -> None:
+        super().__init__(**options)
+        self.begin = begin
+
+    def do_begin(self, dbapi_connection: Any) -> None:
+        self._ask(dbapi_connection.cursor(), self.begin)
+
     def connect(self, *cargs: Any, **cparams: Any) -> Any:
         return super().connect(*cargs, **cparams, factory=_Connection)
 
     def do_execute(self, cursor: DBAPICursor, statement: str, parameters: Any, context: Any = None) -> None:  # noqa: ARG002  # the base class names it
         await_only(_NOTHING)
+        self._ask(cursor, statement, parameters)
+
+    def _ask(self, cursor: Any, statement: str, parameters: Any = ()) -> None:
         try:
             cursor.execute(statement, parameters)
         except sqlite3.OperationalError as error:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy import URL, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -148,14 +148,15 @@ def _open_sqlite(url: URL, pool: dict[str, Any]) -> Database:
     at_once = url.set(drivername=DRIVER)
     reader, lookups = create_async_engine(url, **pool), create_async_engine(at_once, **pool)
     # One writer a process: waiting for its turn in the pool is fair and silent, waiting for SQLite's lock is neither.
-    writer = create_async_engine(at_once, **{**pool, "pool_size": 1, "max_overflow": 0})
-    _prepare(reader, begin="BEGIN", pragmas=(*_SQLITE_PRAGMAS, _READ_ONLY, _PATIENT))
-    _prepare(lookups, begin="BEGIN", pragmas=(*_SQLITE_PRAGMAS, _READ_ONLY, _IMPATIENT))
-    _prepare(writer, begin="BEGIN IMMEDIATE", pragmas=(*_SQLITE_PRAGMAS, _OVERWRITE_DELETED, _IMPATIENT))
+    writer = create_async_engine(at_once, begin="BEGIN IMMEDIATE", **{**pool, "pool_size": 1, "max_overflow": 0})
+    event.listen(reader.sync_engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    _prepare(reader, *_SQLITE_PRAGMAS, _READ_ONLY, _PATIENT)
+    _prepare(lookups, *_SQLITE_PRAGMAS, _READ_ONLY, _IMPATIENT)
+    _prepare(writer, *_SQLITE_PRAGMAS, _OVERWRITE_DELETED, _IMPATIENT)
     return Database(url=url, reader=reader, lookups=lookups, writer=writer)
 
 
-def _prepare(engine: AsyncEngine, *, begin: str, pragmas: tuple[str, ...]) -> None:
+def _prepare(engine: AsyncEngine, *pragmas: str) -> None:
     def on_connect(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # transactions are ours to begin
         cursor = connection.cursor()
@@ -163,8 +164,4 @@ def _prepare(engine: AsyncEngine, *, begin: str, pragmas: tuple[str, ...]) -> No
             cursor.execute(pragma)
         cursor.close()
 
-    def on_begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
     event.listen(engine.sync_engine, "connect", on_connect)
-    event.listen(engine.sync_engine, "begin", on_begin)

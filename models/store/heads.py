@@ -5,15 +5,27 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Integer, column, insert, update, values
+from sqlalchemy import Integer, bindparam, column, insert, update, values
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.audit import GENESIS
+from models.store.rows import table_of
 from models.store.towns import HeadRow
 from models.store.unit import Clock
 
 _TICK: Final = timedelta(microseconds=1)
+_HEADS: Final = table_of(HeadRow)
+# of the one chain that most writes are to; made once, which takes longer than to execute them
+_LOCK: Final = (
+    select(HeadRow)
+    .where(HeadRow.chain == bindparam("chain"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+_MOVE: Final = update(_HEADS).where(
+    _HEADS.c.chain == bindparam("moved"), _HEADS.c.audit_sequence == bindparam("from_sequence")
+)
 
 
 class LostLockError(RuntimeError):
@@ -63,8 +75,7 @@ async def lock_head(session: AsyncSession, chain: str, *, clock: Clock) -> Head 
     The write gets the instant max(now, last + 1 microsecond): strictly increasing, also when a clock is set back. Now
     is when the lock was had, however long that took: an instant that is past has no write still to come.
     """
-    query = select(HeadRow).where(HeadRow.chain == chain).with_for_update().execution_options(populate_existing=True)
-    row = (await session.exec(query)).one_or_none()
+    row = (await session.exec(_LOCK, params={"chain": chain})).one_or_none()
     return None if row is None else _locked(row, clock())
 
 
@@ -101,13 +112,8 @@ async def await_turn(session: AsyncSession, chains: Iterable[str]) -> None:
 
 async def move_head(session: AsyncSession, head: Head, *, from_sequence: int) -> None:
     """Store a locked head, on condition that the chain still ends at `from_sequence`. Raises `LostLockError`."""
-    statement = (
-        update(HeadRow)
-        .where(col(HeadRow.chain) == head.chain, col(HeadRow.audit_sequence) == from_sequence)
-        .values(**_values(head))
-        .execution_options(synchronize_session=False)
-    )
-    result = await session.exec(statement)
+    to = {**_values(head), "moved": head.chain, "from_sequence": from_sequence}
+    result = await session.exec(_MOVE, params=to)
     if result.rowcount != 1:
         raise LostLockError(head.chain)
 
@@ -118,7 +124,7 @@ async def move_heads(session: AsyncSession, moved: Sequence[tuple[Head, int]]) -
         ((head, from_sequence),) = moved
         await move_head(session, head, from_sequence=from_sequence)  # which, unlike a list, is compiled only once
         return
-    columns = HeadRow.__table__.c  # type: ignore[attr-defined]  # every class of a table has one
+    columns = _HEADS.c
     names = tuple(_values(moved[0][0]))
     given = (column("chain", columns.chain.type), column("from_sequence", Integer))
     rows = [(head.chain, from_sequence, *_values(head).values()) for head, from_sequence in moved]

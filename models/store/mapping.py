@@ -12,6 +12,7 @@ from models.domain.rules import Rule, RuleKey
 from models.domain.vocabulary import Actor, BeadStatus, BeadType, OverrideSetCause, Role
 from models.store.mayor import MayorObservationRow, MayorSignalRow
 from models.store.policies import OverrideRow, OverrideSetRow, ProfileRuleRow, ProfileVersionRow
+from models.store.rows import Values
 from models.store.towns import BeadState
 
 
@@ -67,39 +68,41 @@ def override_set_row(
     reason: str | None,
     at: datetime,
     by: Actor,
-) -> OverrideSetRow:
-    return OverrideSetRow(
-        town_id=new.town_id,
-        version=new.version,
-        profile_owner=profile_owner,
-        profile_name=new.profile.name,
-        profile_version=new.profile.version,
-        honor_bead_models=new.honor_bead_models,
-        content_hash=new.content_hash,
-        cause=cause,
-        revert_of=revert_of,
-        reason=reason,
-        created_at=at,
-        actor_id=by.actor_id,
-        on_behalf_of=by.on_behalf_of,
-    )
+) -> Values:
+    """The values of an `OverrideSetRow`."""
+    return {
+        "town_id": new.town_id,
+        "version": new.version,
+        "profile_owner": profile_owner,
+        "profile_name": new.profile.name,
+        "profile_version": new.profile.version,
+        "honor_bead_models": new.honor_bead_models,
+        "content_hash": new.content_hash,
+        "cause": cause,
+        "revert_of": revert_of,
+        "reason": reason,
+        "created_at": at,
+        "actor_id": by.actor_id,
+        "on_behalf_of": by.on_behalf_of,
+    }
 
 
-def override_rows(new: OverrideSet) -> list[OverrideRow]:
+def override_rows(new: OverrideSet) -> list[Values]:
+    """The values of the `OverrideRow`s of a set."""
     return [
-        OverrideRow(
-            town_id=new.town_id,
-            version=new.version,
-            key=each.rule.key.spelling,
-            role=each.rule.key.role,
-            label=each.rule.key.label,
-            rig_id=each.rule.key.rig_id,
-            model=each.rule.model,
-            profile_model_when_set=each.profile_model_when_set,
-            set_at=each.set_at,
-            actor_id=each.set_by.actor_id,
-            on_behalf_of=each.set_by.on_behalf_of,
-        )
+        {
+            "town_id": new.town_id,
+            "version": new.version,
+            "key": each.rule.key.spelling,
+            "role": each.rule.key.role,
+            "label": each.rule.key.label,
+            "rig_id": each.rule.key.rig_id,
+            "model": each.rule.model,
+            "profile_model_when_set": each.profile_model_when_set,
+            "set_at": each.set_at,
+            "actor_id": each.set_by.actor_id,
+            "on_behalf_of": each.set_by.on_behalf_of,
+        }
         for each in new.overrides
     ]
 

@@ -47,7 +47,7 @@ class TableCache:
         if missing:
             loaded = await self._load(session, missing)
             found.update(loaded)
-            self._keep(loaded)
+            self.keep(loaded)
         return found
 
     def known(self, key: TableKey) -> CompiledSet | None:
@@ -87,7 +87,8 @@ class TableCache:
                 self._profiles.popitem(last=False)
         return found
 
-    def _keep(self, loaded: Mapping[TableKey, CompiledSet]) -> None:
+    def keep(self, loaded: Mapping[TableKey, CompiledSet]) -> None:
+        """Keep sets that are committed."""
         self._kept.update(loaded)
         while len(self._kept) > self._max_tables:
             self._kept.popitem(last=False)

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.store.engine import Database
-from models.store.tables import TableCache
+from models.store.tables import CompiledSet, TableCache, TableKey
 from models.store.wake import notify
 
 T = TypeVar("T")
@@ -73,6 +73,7 @@ class WriteUnit:
     session: AsyncSession
     store: "Store"
     _moved: set[str] = field(default_factory=set, init=False)
+    _made: dict[TableKey, CompiledSet] = field(default_factory=dict, init=False)
 
     async def announce(self, chains: Iterable[str]) -> None:
         """Wake up whoever waits for one of `chains` to move, in any process, after the commit and only then."""
@@ -81,8 +82,13 @@ class WriteUnit:
         if new and not self.store.database.is_sqlite:
             await notify(self.session, sorted(new))
 
+    def made(self, compiled: CompiledSet) -> None:
+        """Have a set that the unit stores kept after the commit, as reading it back would give it."""
+        self._made[compiled.override_set.town_id, compiled.override_set.version] = compiled
+
     def committed(self) -> None:
-        """Tell this process what was announced."""
+        """Keep what was made, and tell this process what was announced."""
+        self.store.tables.keep(self._made)
         for hook in self.store.after_commit:
             hook(frozenset(self._moved))
 

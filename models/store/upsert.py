@@ -1,12 +1,23 @@
 """Inserting a row unless it is there, which also waits for whoever is inserting it just now."""
 
+from functools import cache
+
+from sqlalchemy import Insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models.store.rows import table_of
+
 
 async def insert_unless_there(session: AsyncSession, row: SQLModel) -> bool:
     """Whether `row` was inserted. False means that one with the same key, or another unique value, is committed."""
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    result = await session.exec(insert(type(row)).values(**row.model_dump()).on_conflict_do_nothing())
+    statement = _insertion(type(row), session.get_bind().dialect.name)
+    result = await session.exec(statement, params=row.model_dump())
     return result.rowcount == 1
+
+
+@cache
+def _insertion(row: type[SQLModel], dialect: str) -> Insert:
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    return insert(table_of(row)).on_conflict_do_nothing()

@@ -16,6 +16,7 @@ from tests.bulk import add_beads, add_override_sets, add_towns, analyze
 from tests.client import Api, serving
 from tests.databases import Databases
 from tests.statements import Statement, Watch, watching
+from tests.towns import HAIKU, OPUS
 
 SMALL, BIG = "small", "big"  # two towns
 ONE_BEAD: Final = "query ($id: ID!) { resolution(beadId: $id) { model considered { key } } }"
@@ -47,6 +48,8 @@ query ($n: Int!) {
 }
 """
 BATCH: Final = "query ($ids: [ID!]!) { resolutions(beadIds: $ids) { resolution { model considered { key } } } }"
+MODELS: Final = (OPUS, HAIKU)
+RULED: Final = ("gt:pr-fixup", "gt:convoy")
 HISTORY: Final = "query ($id: ID!, $asOf: AsOf) { resolution(beadId: $id, asOf: $asOf) { model } }"
 
 
@@ -168,3 +171,33 @@ def plan(url: str, statement: Statement) -> list[str]:
             await connection.close()
 
     return asyncio.run(explain())
+
+
+PUBLISH: Final = """
+mutation ($input: PublishOverrideSetInput!) {
+  publishOverrideSet(input: $input) { currentVersion userErrors { code } }
+}
+"""
+ALL_OF_IT: Final = """
+mutation ($input: PublishOverrideSetInput!) {
+  publishOverrideSet(input: $input) {
+    currentVersion
+    userErrors { code }
+    overrideSet { version overrides { key } effectiveRules { source } }
+    changeDetection { mayorChanged }
+    warnings { code }
+  }
+}
+"""
+
+
+def test_publish__answers_from_what_it_wrote_and_reads_no_more_than_is_asked_for(backend: str, url: str) -> None:
+    begin = 1 if backend == "postgresql" else 0  # which tells other processes
+    with watched(url) as townclerk:
+        taken = []
+        for version, asked in enumerate((PUBLISH, PUBLISH, ALL_OF_IT), start=2):
+            rules = [{"role": "POLECAT", "label": label, "model": MODELS[version % 2]} for label in RULED]
+            draft = {"townId": "town-1", "expectedVersion": version - 1, "reason": "Why not?"}
+            sent = townclerk.statements(asked, input={**draft, "draft": {"overrides": rules}})
+            taken.append(len(sent) - begin)
+    assert taken == [12, 8, 12], "the first of them reads what is in force"

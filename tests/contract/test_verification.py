@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from random import Random
+from threading import Event
 from typing import Any, Final
 
 import pytest
@@ -46,14 +47,20 @@ def test_history__of_every_mutation__holds(shared_api: Api) -> None:
 
 
 def test_history__verified_while_it_is_written__holds_each_time(shared_api: Api) -> None:
-    looks = 0
+    looked = Event()
+
+    def write() -> None:
+        while not looked.is_set():
+            make_every_mutation(shared_api)
+
     with ThreadPoolExecutor(1) as pool:
-        written = pool.submit(make_every_mutation, shared_api)
-        while not written.done():
-            assert faults(shared_api.url) == {}
-            looks += 1
+        written = pool.submit(write)
+        try:
+            found = [faults(shared_api.url) for _ in range(3)]
+        finally:
+            looked.set()
         written.result()
-    assert looks > 1
+    assert found == [{}] * 3
 
 
 @pytest.mark.parametrize("chain", [CENTRAL_CHAIN, TOWN, IMPORTED])

@@ -47,7 +47,12 @@ def without_keys(url: str) -> None:
 
 def plain_begin() -> None:
     """A writer on SQLite reads first, and asks for the lock when it writes."""
-    _rewrite(lambda statement: statement.replace("BEGIN IMMEDIATE", "BEGIN"))
+
+    def plain(store: Store) -> Store:
+        store.database.writer.dialect.begin = "BEGIN"  # type: ignore[attr-defined]  # SQLite's has it
+        return store
+
+    _replace_store(plain)
 
 
 def cache_by_town() -> None:

@@ -1,0 +1,33 @@
+"""Rows written by statements that are made once, past the session: nobody reads the rows of a write from it again."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Insert, Table, insert
+from sqlmodel import SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+Values = Mapping[str, Any]
+
+
+def table_of(row: type[SQLModel]) -> Table:
+    """The table behind a class of rows."""
+    table: Table = row.__table__  # type: ignore[attr-defined]  # every class of a table has one
+    return table
+
+
+async def insert_rows(session: AsyncSession, row: type[SQLModel], values: Sequence[Values]) -> None:
+    """Insert rows of one table, given as the values of all their columns, by one statement.
+
+    What the session has still to write comes before.
+    """
+    if values:
+        await session.flush()
+        given: Any = values
+        await session.exec(_insertion(row), params=given)
+
+
+@cache
+def _insertion(row: type[SQLModel]) -> Insert:
+    return insert(table_of(row))
