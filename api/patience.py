@@ -67,9 +67,9 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._no_body, self._in_head = 0, False
         super().on_headers_complete()
-        new = self._under_way
+        new = cast("RequestResponseCycle | None", self.cycle)
         if new is not None and new.transport is self.transport and self.scope["method"] != "HEAD":
-            new.transport = cast("asyncio.Transport", _Joining(self.transport))
+            new.transport = _Joining(self.transport)  # type: ignore[assignment]  # as much of one as it takes
 
     def on_body(self, body: bytes) -> None:
         self._no_body = 0

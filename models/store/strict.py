@@ -247,8 +247,12 @@ class _Shared:
             except _AWAY:
                 pass  # it may have been dead for long
         _, arguments = self._database.reader.dialect.create_connect_args(self._database.url)
-        shown = {"application_name": STRICT_READER}
-        connection = await asyncpg.connect(**{**arguments, "timeout": _SECONDS, "server_settings": shown})
+        ours = {
+            "timeout": _SECONDS,
+            "server_settings": {"application_name": STRICT_READER},
+            "target_session_attrs": "primary",  # a standby may not have heard of the last commit yet
+        }
+        connection = await asyncpg.connect(**{**arguments, **ours})
         return connection, await _fetch(connection, self._sql, keys)
 
 
