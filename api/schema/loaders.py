@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import Final, TypeVar, TypeVarTuple
 
 from strawberry.dataloader import DataLoader
@@ -59,49 +59,95 @@ def _settled(store: Store, grant: Grant) -> DataLoader[tuple[str, datetime], dat
 
 
 class Loaders:
-    """What a request has read so far. A write makes it outdated: the context begins anew after each.
+    """What a request has read so far, each kind from when it is first asked for.
 
-    What belongs to a town that `grant` is not for is not there.
+    A write makes it outdated: the context begins anew after each. What belongs to a town that `grant` is not for is not
+    there.
     """
 
     def __init__(self, store: Store, grant: Grant) -> None:
-        def town(town_id: str) -> str:
-            return grant.concealed(town_id)
+        self._store = store
+        self._grant = grant
 
-        def of_town(key: tuple[str, *Rest]) -> tuple[str, *Rest]:
-            return (grant.concealed(key[0]), *key[1:])
+    def _town(self, town_id: str) -> str:
+        return self._grant.concealed(town_id)
 
-        beads = partial(towns.beads, within=grant.towns)
-        standings = partial(towns.standings, within=grant.towns)
-        followers = partial(policies.followers, within=grant.towns)
-        self.town: DataLoader[str, TownRow | None] = _by_key(store.fetch, towns.towns, town)
-        self.head: DataLoader[str, HeadRow | None] = _by_key(store.fetch, towns.heads, town)
-        self.settled = _settled(store, grant)  # until when its history moves no more, by (town id, instant asked about)
-        self.rig: DataLoader[tuple[str, str], RigRow | None] = _by_key(store.fetch, towns.rigs, of_town)
-        self.rigs: DataLoader[str, list[RigRow] | None] = _by_key(store.fetch, towns.rigs_of, town)
-        self.bead: DataLoader[str, BeadRow | None] = _by_key(store.fetch, beads)
-        self.standing: DataLoader[str, tuple[BeadRow, int] | None] = _by_key(store.fetch, standings)
-        self.state_at: DataLoader[tuple[str, str, datetime], BeadRevisionRow | None] = _by_key(
-            store.fetch, towns.states_at, of_town
-        )
-        self.compiled: DataLoader[tuple[str, int], CompiledSet | None] = _by_key(store.fetch, store.tables.get, of_town)
-        self.override_set: DataLoader[tuple[str, int], OverrideSetRow | None] = _by_key(
-            store.fetch, policies.override_sets, of_town
-        )
-        self.set_at: DataLoader[tuple[str, datetime], OverrideSetRow | None] = _by_key(
-            store.fetch, policies.override_sets_at, of_town
-        )
-        self.profile: DataLoader[tuple[str, str], ProfileRow | None] = _by_key(store.fetch, policies.profiles, of_town)
-        self.profile_version: DataLoader[tuple[str, str, int], ProfileVersionRow | None] = _by_key(
-            store.fetch, policies.profile_versions, of_town
-        )
-        self.profile_table: DataLoader[tuple[str, str, int], ProfileTable | None] = _by_key(
-            store.fetch, profile_tables, of_town
-        )
-        self.followers: DataLoader[tuple[str, str], dict[int, int] | None] = _by_key(store.search, followers, of_town)
-        self.actor: DataLoader[str, ActorRow | None] = _by_key(store.fetch, history.actors)
-        self.signals_at: DataLoader[tuple[str, datetime], SignalsAt | None] = _by_key(
-            store.fetch, history.signals_at, of_town
-        )
-        self.model: DataLoader[str, ModelRow | None] = _by_key(store.fetch, policies.models_by_id)
-        self.mayor: DataLoader[str, MayorStanding | None] = _by_key(store.fetch, history.mayors, town)
+    def _of_town(self, key: tuple[str, *Rest]) -> tuple[str, *Rest]:
+        return (self._grant.concealed(key[0]), *key[1:])
+
+    @cached_property
+    def town(self) -> DataLoader[str, TownRow | None]:
+        return _by_key(self._store.fetch, towns.towns, self._town)
+
+    @cached_property
+    def head(self) -> DataLoader[str, HeadRow | None]:
+        return _by_key(self._store.fetch, towns.heads, self._town)
+
+    @cached_property
+    def settled(self) -> DataLoader[tuple[str, datetime], datetime]:
+        """Until when a town's history moves no more, by (town id, instant asked about)."""
+        return _settled(self._store, self._grant)
+
+    @cached_property
+    def rig(self) -> DataLoader[tuple[str, str], RigRow | None]:
+        return _by_key(self._store.fetch, towns.rigs, self._of_town)
+
+    @cached_property
+    def rigs(self) -> DataLoader[str, list[RigRow] | None]:
+        return _by_key(self._store.fetch, towns.rigs_of, self._town)
+
+    @cached_property
+    def bead(self) -> DataLoader[str, BeadRow | None]:
+        return _by_key(self._store.fetch, partial(towns.beads, within=self._grant.towns))
+
+    @cached_property
+    def standing(self) -> DataLoader[str, tuple[BeadRow, int] | None]:
+        return _by_key(self._store.fetch, partial(towns.standings, within=self._grant.towns))
+
+    @cached_property
+    def state_at(self) -> DataLoader[tuple[str, str, datetime], BeadRevisionRow | None]:
+        return _by_key(self._store.fetch, towns.states_at, self._of_town)
+
+    @cached_property
+    def compiled(self) -> DataLoader[tuple[str, int], CompiledSet | None]:
+        return _by_key(self._store.fetch, self._store.tables.get, self._of_town)
+
+    @cached_property
+    def override_set(self) -> DataLoader[tuple[str, int], OverrideSetRow | None]:
+        return _by_key(self._store.fetch, policies.override_sets, self._of_town)
+
+    @cached_property
+    def set_at(self) -> DataLoader[tuple[str, datetime], OverrideSetRow | None]:
+        return _by_key(self._store.fetch, policies.override_sets_at, self._of_town)
+
+    @cached_property
+    def profile(self) -> DataLoader[tuple[str, str], ProfileRow | None]:
+        return _by_key(self._store.fetch, policies.profiles, self._of_town)
+
+    @cached_property
+    def profile_version(self) -> DataLoader[tuple[str, str, int], ProfileVersionRow | None]:
+        return _by_key(self._store.fetch, policies.profile_versions, self._of_town)
+
+    @cached_property
+    def profile_table(self) -> DataLoader[tuple[str, str, int], ProfileTable | None]:
+        return _by_key(self._store.fetch, profile_tables, self._of_town)
+
+    @cached_property
+    def followers(self) -> DataLoader[tuple[str, str], dict[int, int] | None]:
+        return _by_key(self._store.search, partial(policies.followers, within=self._grant.towns), self._of_town)
+
+    @cached_property
+    def actor(self) -> DataLoader[str, ActorRow | None]:
+        return _by_key(self._store.fetch, history.actors)
+
+    @cached_property
+    def signals_at(self) -> DataLoader[tuple[str, datetime], SignalsAt | None]:
+        return _by_key(self._store.fetch, history.signals_at, self._of_town)
+
+    @cached_property
+    def model(self) -> DataLoader[str, ModelRow | None]:
+        return _by_key(self._store.fetch, policies.models_by_id)
+
+    @cached_property
+    def mayor(self) -> DataLoader[str, MayorStanding | None]:
+        return _by_key(self._store.fetch, history.mayors, self._town)

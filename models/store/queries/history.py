@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import func, or_
+from sqlalchemy import bindparam, func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -14,14 +15,15 @@ from models.store.mayor import MayorObservationRow, MayorSignalRow
 from models.store.paging import Page, Slice, fetch_page
 from models.store.queries import towns
 
+_ACTORS: Final = select(ActorRow).where(col(ActorRow.actor_id).in_(bindparam("actor_ids", expanding=True)))
+
 
 async def entry(session: AsyncSession, chain: str, sequence: int) -> AuditEntryRow | None:
     return await session.get(AuditEntryRow, (chain, sequence))
 
 
 async def actors(session: AsyncSession, actor_ids: Iterable[str]) -> dict[str, ActorRow]:
-    query = select(ActorRow).where(col(ActorRow.actor_id).in_(list(actor_ids)))
-    return {row.actor_id: row for row in await session.exec(query)}
+    return {row.actor_id: row for row in await session.exec(_ACTORS, params={"actor_ids": list(actor_ids)})}
 
 
 async def actor_named(session: AsyncSession, name: str) -> str | None:

@@ -29,8 +29,24 @@ def _postgresql(element: _Texts, compiler: SQLCompiler, **options: Any) -> str:
 
 def table_of(texts: Iterable[str], name: str | None = None) -> TableValuedAlias:
     """A table of `texts`, whose only column is `value`."""
-    array = bindparam(None, json.dumps(list(texts)), type_=Text())
+    array = bindparam(None, given(texts), type_=Text())
     return _Texts(array).table_valued("value", name=name)
+
+
+def table_given(parameter: str) -> TableValuedAlias:
+    """A table of texts that come with each execution, as `given` has them: the statement is made once."""
+    return _Texts(bindparam(parameter, type_=Text())).table_valued("value")
+
+
+def given(texts: Iterable[str]) -> str:
+    """Texts as the value of a parameter."""
+    return json.dumps(list(texts))
+
+
+def is_among_given(column: Any, parameter: str) -> ColumnElement[bool]:
+    """`is_among` for texts that come with each execution."""
+    condition: ColumnElement[bool] = column.in_(select(table_given(parameter).c.value))
+    return condition
 
 
 def is_among(column: Any, texts: Iterable[str]) -> ColumnElement[bool]:

@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import ColumnElement, and_, func, or_
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.domain.rules import RuleKey
 from models.domain.vocabulary import OverrideSetCause, Role, is_model_id
@@ -20,7 +22,7 @@ from models.store.policies import (
     ProfileRuleRow,
     ProfileVersionRow,
 )
-from models.store.queries.json_texts import is_among
+from models.store.queries.json_texts import given, is_among, is_among_given
 from models.store.towns import HeadRow
 
 R = TypeVar("R", bound=SQLModel)
@@ -50,12 +52,25 @@ def _one_of(keys: Iterable[tuple[Any, ...]], *columns: Any) -> Iterator[ColumnEl
         )
 
 
+@cache
+def _of_one(row: type[R], columns: tuple[Any, ...]) -> SelectOfScalar[R]:
+    """The statement for a single key, which comes with each execution."""
+    return select(row).where(*(column == bindparam(column.key) for column in columns))
+
+
 async def _all(session: AsyncSession, row: type[R], keys: Iterable[tuple[Any, ...]], *columns: Any) -> list[R]:
     """The rows whose columns read as one of `keys`."""
+    keys = list(keys)
+    if len(keys) == 1:
+        names = [column.key for column in columns]
+        return list((await session.exec(_of_one(row, columns), params=dict(zip(names, keys[0], strict=True)))).all())
     found: list[R] = []
     for condition in _one_of(keys, *columns):
         found.extend(await session.exec(select(row).where(condition)))
     return found
+
+
+_MODELS: Final = select(ModelRow).where(is_among_given(col(ModelRow.model_id), "model_ids"))
 
 
 async def models(session: AsyncSession, *, include_deprecated: bool = True) -> Sequence[ModelRow]:
@@ -67,8 +82,7 @@ async def models(session: AsyncSession, *, include_deprecated: bool = True) -> S
 
 async def models_by_id(session: AsyncSession, model_ids: Iterable[str]) -> dict[str, ModelRow]:
     possible = [model_id for model_id in model_ids if is_model_id(model_id)]
-    query = select(ModelRow).where(is_among(col(ModelRow.model_id), possible))
-    return {row.model_id: row for row in await session.exec(query)}
+    return {row.model_id: row for row in await session.exec(_MODELS, params={"model_ids": given(possible)})}
 
 
 async def profiles(session: AsyncSession, keys: Iterable[ProfileName]) -> dict[ProfileName, ProfileRow]:

@@ -3,15 +3,18 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, func, true
+from sqlalchemy import ColumnElement, and_, bindparam, func, true
 from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.vocabulary import BeadStatus, BeadType, Role, is_id
+from models.store.base import Instant, Key
 from models.store.paging import Page, Slice, fetch_page
-from models.store.queries.json_texts import holds_any, is_among, table_of
+from models.store.queries.json_texts import given, holds_any, is_among, is_among_given, table_given
 from models.store.towns import BeadRevisionRow, BeadRow, HeadRow, RigRow, TownRow
 
 RigKey = tuple[str, str]
@@ -30,9 +33,18 @@ class BeadQuery:
     title_contains: str | None = None
 
 
+# made once, which takes longer than to execute them
+_TOWNS: Final = select(TownRow).where(col(TownRow.town_id).in_(bindparam("town_ids", expanding=True)))
+_HEADS: Final = select(HeadRow).where(col(HeadRow.chain).in_(bindparam("chains", expanding=True)))
+_RIGS_OF: Final = (
+    select(RigRow).where(col(RigRow.town_id).in_(bindparam("town_ids", expanding=True))).order_by(col(RigRow.rig_id))
+)
+_BEADS: Final = select(BeadRow).where(is_among_given(col(BeadRow.bead_id), "bead_ids"))
+_BEADS_WITHIN: Final = _BEADS.where(is_among_given(col(BeadRow.town_id), "town_ids"))
+
+
 async def towns(session: AsyncSession, town_ids: Iterable[str]) -> dict[str, TownRow]:
-    query = select(TownRow).where(col(TownRow.town_id).in_(list(town_ids)))
-    return {row.town_id: row for row in await session.exec(query)}
+    return {row.town_id: row for row in await session.exec(_TOWNS, params={"town_ids": list(town_ids)})}
 
 
 async def towns_page(
@@ -45,8 +57,7 @@ async def towns_page(
 
 
 async def heads(session: AsyncSession, chains: Iterable[str]) -> dict[str, HeadRow]:
-    query = select(HeadRow).where(col(HeadRow.chain).in_(list(chains)))
-    return {row.chain: row for row in await session.exec(query)}
+    return {row.chain: row for row in await session.exec(_HEADS, params={"chains": list(chains)})}
 
 
 async def rigs(session: AsyncSession, keys: Iterable[RigKey]) -> dict[RigKey, RigRow]:
@@ -61,16 +72,18 @@ async def rigs(session: AsyncSession, keys: Iterable[RigKey]) -> dict[RigKey, Ri
 
 async def rigs_of(session: AsyncSession, town_ids: Iterable[str]) -> dict[str, list[RigRow]]:
     """All rigs of each town, removed ones too, by rig id."""
-    query = select(RigRow).where(col(RigRow.town_id).in_(list(town_ids))).order_by(col(RigRow.rig_id))
     by_town: dict[str, list[RigRow]] = {}
-    for row in await session.exec(query):
+    for row in await session.exec(_RIGS_OF, params={"town_ids": list(town_ids)}):
         by_town.setdefault(row.town_id, []).append(row)
     return by_town
 
 
 async def beads(session: AsyncSession, bead_ids: Iterable[str], *, within: Towns | None = None) -> dict[str, BeadRow]:
-    query = select(BeadRow).where(is_among(col(BeadRow.bead_id), bead_ids), *_within(col(BeadRow.town_id), within))
-    return {row.bead_id: row for row in await session.exec(query)}
+    if within is None:
+        query, params = _BEADS, {"bead_ids": given(bead_ids)}
+    else:
+        query, params = _BEADS_WITHIN, {"bead_ids": given(bead_ids), "town_ids": given(within)}
+    return {row.bead_id: row for row in await session.exec(query, params=params)}
 
 
 async def standings(
@@ -143,18 +156,25 @@ async def revisions_at(
     However many revisions a bead has, its last one by then is looked up. SQLite has no lateral join; an outer one keeps
     it from beginning with all revisions of the town.
     """
-    row, wanted = BeadRevisionRow, table_of(bead_ids)
+    query = _revisions_at(session.get_bind().dialect.name)
+    params = {"town_id": town_id, "bead_ids": given(bead_ids), "instant": at}
+    found: Sequence[BeadRevisionRow | None] = (await session.exec(query, params=params)).all()
+    return {revision.bead_id: revision for revision in found if revision is not None}
+
+
+@cache
+def _revisions_at(dialect: str) -> Any:
+    row, wanted = BeadRevisionRow, table_given("bead_ids")
+    town_id: Any = bindparam("town_id", type_=Key)
+    at = bindparam("instant", type_=Instant)
     its = (col(row.town_id) == town_id, col(row.bead_id) == wanted.c.value)
-    if session.get_bind().dialect.name == "sqlite":
+    if dialect == "sqlite":
         earlier = aliased(row)
         of_it = (col(earlier.town_id) == town_id, col(earlier.bead_id) == wanted.c.value)
         began = select(func.max(col(earlier.at))).where(*of_it, col(earlier.at) <= at).scalar_subquery()
-        query = select(row).select_from(wanted).outerjoin(row, and_(*its, col(row.at) == began))
-    else:
-        last = select(row).where(*its, col(row.at) <= at).order_by(col(row.at).desc()).limit(1).lateral()
-        query = select(aliased(row, last)).select_from(wanted.join(last, true()))
-    found: Sequence[BeadRevisionRow | None] = (await session.exec(query)).all()
-    return {revision.bead_id: revision for revision in found if revision is not None}
+        return select(row).select_from(wanted).outerjoin(row, and_(*its, col(row.at) == began))
+    last = select(row).where(*its, col(row.at) <= at).order_by(col(row.at).desc()).limit(1).lateral()
+    return select(aliased(row, last)).select_from(wanted.join(last, true()))
 
 
 async def states_at(
