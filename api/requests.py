@@ -1,5 +1,6 @@
 """What is the same about all requests: each has an id, is counted and timed, and leaves a line in the log."""
 
+import asyncio
 import json
 import logging
 import random
@@ -9,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import Final, Protocol, TextIO
+from typing import ClassVar, Final, Protocol, TextIO
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.schema.operation import Operation
 from api.wire import heads_of
 
+_SOON_SECONDS: Final = 0.01
 _SANE: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-")
 _LONGEST: Final = 128
 _HEADER: Final = b"x-request-id"
@@ -43,9 +45,24 @@ class RequestCounts(Protocol):
 
 
 class Lines:
-    """Where lines of requests go: to where all else is logged."""
+    """The lines of requests, which go to where all else is logged: those of a moment together, as each takes long."""
 
-    stream: TextIO = sys.stderr
+    stream: ClassVar[TextIO] = sys.stderr
+    _waiting: ClassVar[list[str]] = []
+
+    @classmethod
+    def add(cls, line: str) -> None:
+        """Have a line written soon."""
+        if not cls._waiting:
+            asyncio.get_running_loop().call_later(_SOON_SECONDS, cls.flush)
+        cls._waiting.append(line)
+
+    @classmethod
+    def flush(cls) -> None:
+        """Write what waits."""
+        lines, cls._waiting = "".join(cls._waiting), []
+        with suppress(OSError, ValueError):  # nobody reads the log any more: no reason not to answer
+            cls.stream.write(lines)
 
 
 class Requests:
@@ -58,7 +75,10 @@ class Requests:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
+            try:
+                await self.app(scope, receive, send)
+            finally:
+                Lines.flush()
             return
         one = _Request(scope, send, self._counts)
         _CURRENT.set(one)
@@ -73,8 +93,7 @@ class Requests:
         finally:
             one.end()
             if _HTTP_LOG.isEnabledFor(logging.INFO):
-                with suppress(OSError, ValueError):  # nobody reads the log any more: no reason not to answer
-                    Lines.stream.write(one.line())
+                Lines.add(one.line())
 
 
 class _Request:

@@ -14,6 +14,7 @@ import structlog
 from starlette.testclient import TestClient
 
 from api.app import served_app
+from api.requests import Lines
 from models.store.engine import open_database
 from tests.client import HERE, Api, Json, serving
 from tests.contract.inputs import quiet
@@ -469,6 +470,7 @@ class LoggedApi(Api):
 
     def lines(self, request_id: str) -> list[Json]:
         """What was logged of a request; every line logged at all has to be JSON."""
+        Lines.flush()
         lines: list[Json] = [json.loads(line) for line in self._log.getvalue().splitlines()]
         return [line for line in lines if line.get("request_id") == request_id]
 
