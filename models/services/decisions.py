@@ -114,11 +114,10 @@ class Desk:
     async def _checked(self, drafts: tuple[DraftRule, ...]) -> tuple[Rule, ...]:
         if len(drafts) > MAX_OVERRIDES:
             raise Refused(TooMany(kind="overrides", limit=MAX_OVERRIDES, given=len(drafts)))
-        models = await policies.models_by_id(self.session, {draft.model for draft in drafts})
-        rig_rows = await towns.rigs_of(self.session, [self.town_id])
-        rigs = {row.rig_id for row in rig_rows.get(self.town_id, []) if row.removed_at is None}
+        models = await policies.known_models(self.session, {draft.model for draft in drafts})
+        rigs = await towns.rig_ids(self.session, self.town_id)
         carried = self.current.override_set.models_by_key
-        return check_override_rules(drafts, models=models.keys(), rigs=rigs, carried=carried)
+        return check_override_rules(drafts, models=models, rigs=rigs, carried=carried)
 
 
 def _at_override(problem: Problem) -> Problem:

@@ -74,11 +74,11 @@ async def check_profile_draft(session: AsyncSession, draft: ProfileDraft, *, ver
     """The draft as a profile version. Raises `Refused` with every problem of its models and rules."""
     if len(draft.rules) > MAX_OVERRIDES:
         raise Refused(TooMany(kind="rules", limit=MAX_OVERRIDES, given=len(draft.rules), path=("rules",)))
-    models = await policies.models_by_id(session, {draft.small_model, *(rule.model for rule in draft.rules)})
-    problems = model_problems(draft.small_model, models=models.keys(), path=("smallModel",))
+    models = await policies.known_models(session, {draft.small_model, *(rule.model for rule in draft.rules)})
+    problems = model_problems(draft.small_model, models=models, path=("smallModel",))
     rules: tuple[Rule, ...] = ()
     try:
-        rules = check_profile_rules(draft.rules, models=models.keys())
+        rules = check_profile_rules(draft.rules, models=models)
     except Refused as refused:
         problems.extend(problem.under("rules") for problem in refused.problems)
     refuse_if_any(problems)

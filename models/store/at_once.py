@@ -7,6 +7,7 @@ COMMIT, which waits for the disk, and a statement whose turn it is not, which is
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 from sqlalchemy.dialects import registry
@@ -17,6 +18,7 @@ from sqlalchemy.util import await_only
 
 T = TypeVar("T")
 
+_WAITING: Final = ThreadPoolExecutor(thread_name_prefix="sqlite")  # of its own: no commit waits for what others do
 _ROWS_AT_ONCE: Final = 100  # written by one statement; each takes microseconds
 
 DRIVER: Final = "sqlite+at_once"
@@ -104,7 +106,7 @@ def _patiently(cursor: Any, statement: str, parameters: Any) -> None:
 
 async def _to_its_end(work: Callable[[], T]) -> T:
     """What `work` gives, in another thread. Who is cancelled waits for its end: it has the connection until then."""
-    running = asyncio.get_running_loop().run_in_executor(None, work)
+    running = asyncio.get_running_loop().run_in_executor(_WAITING, work)
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
@@ -113,6 +115,7 @@ async def _to_its_end(work: Callable[[], T]) -> T:
                 await asyncio.wait([running])
             except asyncio.CancelledError:
                 continue
+        running.exception()  # which asyncio would report, had nobody looked
         raise
 
 

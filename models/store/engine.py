@@ -34,8 +34,8 @@ _POSTGRESQL_PARAMETERS: Final = {"sslmode": "ssl", "connect_timeout": "timeout",
 class Limits:
     """How much of a database a process takes, and how long it waits for it, in seconds.
 
-    A pool is of `pool_size` connections, and for bursts of `pool_overflow` more; readers and writers have one each. The
-    last four are for PostgreSQL; 0 sets no limit.
+    A pool is of `pool_size` connections, and for bursts of `pool_overflow` more; readers and writers have one each, and
+    on SQLite lookups, of which one ends before the next begins. The last four are for PostgreSQL; 0 sets no limit.
     """
 
     pool_size: int = 5

@@ -3,26 +3,21 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Integer, bindparam, column, insert, update, values
+from sqlalchemy import Integer, Row, bindparam, column, insert, update, values
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.audit import GENESIS
-from models.store.rows import table_of
+from models.store.rows import read_values, table_of
 from models.store.towns import HeadRow
 from models.store.unit import Clock
 
 _TICK: Final = timedelta(microseconds=1)
 _HEADS: Final = table_of(HeadRow)
 # of the one chain that most writes are to; made once, which takes longer than to execute them
-_LOCK: Final = (
-    select(HeadRow)
-    .where(HeadRow.chain == bindparam("chain"))
-    .with_for_update()
-    .execution_options(populate_existing=True)
-)
+_LOCK: Final = _HEADS.select().where(_HEADS.c.chain == bindparam("chain")).with_for_update()
 _MOVE: Final = update(_HEADS).where(
     _HEADS.c.chain == bindparam("moved"), _HEADS.c.audit_sequence == bindparam("from_sequence")
 )
@@ -75,8 +70,8 @@ async def lock_head(session: AsyncSession, chain: str, *, clock: Clock) -> Head 
     The write gets the instant max(now, last + 1 microsecond): strictly increasing, also when a clock is set back. Now
     is when the lock was had, however long that took: an instant that is past has no write still to come.
     """
-    row = (await session.exec(_LOCK, params={"chain": chain})).one_or_none()
-    return None if row is None else _locked(row, clock())
+    rows = await read_values(session, _LOCK, chain=chain)
+    return _locked(rows[0], clock()) if rows else None
 
 
 async def lock_heads(session: AsyncSession, chains: Collection[str], *, clock: Clock) -> list[Head]:
@@ -91,7 +86,7 @@ async def lock_heads(session: AsyncSession, chains: Collection[str], *, clock: C
     return [_locked(row, clock()) for row in await session.exec(query)]
 
 
-def _locked(row: HeadRow, now: datetime) -> Head:
+def _locked(row: HeadRow | Row[Any], now: datetime) -> Head:
     return Head(
         chain=row.chain,
         version=row.version,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Insert, Table, insert
+from sqlalchemy import Insert, Row, Select, Table, insert
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -26,6 +26,12 @@ async def insert_rows(session: AsyncSession, row: type[SQLModel], values: Sequen
         await session.flush()
         given: Any = values
         await session.exec(_insertion(row), params=given)
+
+
+async def read_values(session: AsyncSession, statement: Select[Any], **parameters: object) -> Sequence[Row[Any]]:
+    """The values of rows, of which the session makes no objects."""
+    found: Sequence[Row[Any]] = (await session.exec(statement, params=parameters)).all()  # type: ignore[call-overload]  # SQLModel's own statements are all that it names
+    return found
 
 
 @cache

@@ -51,6 +51,23 @@ def test_mutation__whose_answer_can_not_be_read__says_that_it_is_stored(
     assert done(api, "createTown") == 1
 
 
+def test_publish__whose_answer_can_not_be_read__says_that_it_is_stored(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town_id = make_town(api, rigs=())
+    query = """mutation ($input: SelectProfileInput!) {
+        selectProfile(input: $input) { currentVersion overrideSet { version } changeDetection { mayorChanged } }
+    }"""
+    given = {"townId": town_id, "expectedVersion": 1, "reason": "Why not?", "profile": "frugal"}
+    with monkeypatch.context() as patch, quiet():
+        without_reads(patch)
+        answer = api.execute(query, input=given)
+    told = [error["extensions"] for error in answer["errors"]]
+    assert told == [{"code": "STORAGE_UNAVAILABLE", "stored": True}] * 2
+    assert answer["data"]["selectProfile"]["currentVersion"] == 2
+    assert api.version(town_id) == 2
+
+
 def test_publish__whose_rollout_loses_the_database__is_answered_and_finished_later(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import ColumnElement, and_, bindparam, func, or_
+from sqlalchemy import select as core_select
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
@@ -23,6 +24,7 @@ from models.store.policies import (
     ProfileVersionRow,
 )
 from models.store.queries.json_texts import given, is_among, is_among_given
+from models.store.rows import read_values, table_of
 from models.store.towns import HeadRow
 
 R = TypeVar("R", bound=SQLModel)
@@ -72,6 +74,9 @@ async def _all(session: AsyncSession, row: type[R], keys: Iterable[tuple[Any, ..
 
 _MODELS: Final = select(ModelRow).where(is_among_given(col(ModelRow.model_id), "model_ids"))
 
+_CATALOGUE: Final = table_of(ModelRow).c
+_KNOWN_MODELS: Final = core_select(_CATALOGUE.model_id).where(is_among_given(_CATALOGUE.model_id, "model_ids"))
+
 
 async def models(session: AsyncSession, *, include_deprecated: bool = True) -> Sequence[ModelRow]:
     query = select(ModelRow).order_by(col(ModelRow.model_id))
@@ -83,6 +88,12 @@ async def models(session: AsyncSession, *, include_deprecated: bool = True) -> S
 async def models_by_id(session: AsyncSession, model_ids: Iterable[str]) -> dict[str, ModelRow]:
     possible = [model_id for model_id in model_ids if is_model_id(model_id)]
     return {row.model_id: row for row in await session.exec(_MODELS, params={"model_ids": given(possible)})}
+
+
+async def known_models(session: AsyncSession, model_ids: Iterable[str]) -> frozenset[str]:
+    """Those of the ids that are models of the catalogue."""
+    possible = [model_id for model_id in model_ids if is_model_id(model_id)]
+    return frozenset(row.model_id for row in await read_values(session, _KNOWN_MODELS, model_ids=given(possible)))
 
 
 async def profiles(session: AsyncSession, keys: Iterable[ProfileName]) -> dict[ProfileName, ProfileRow]:

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, bindparam, func, true
+from sqlalchemy import select as core_select
 from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -15,6 +16,7 @@ from models.domain.vocabulary import BeadStatus, BeadType, Role, is_id
 from models.store.base import Instant, Key
 from models.store.paging import Page, Slice, fetch_page
 from models.store.queries.json_texts import given, holds_any, is_among, is_among_given, table_given
+from models.store.rows import read_values, table_of
 from models.store.towns import BeadRevisionRow, BeadRow, HeadRow, RigRow, TownRow
 
 RigKey = tuple[str, str]
@@ -39,6 +41,8 @@ _HEADS: Final = select(HeadRow).where(col(HeadRow.chain).in_(bindparam("chains",
 _RIGS_OF: Final = (
     select(RigRow).where(col(RigRow.town_id).in_(bindparam("town_ids", expanding=True))).order_by(col(RigRow.rig_id))
 )
+_RIGS: Final = table_of(RigRow).c
+_RIG_IDS: Final = core_select(_RIGS.rig_id).where(_RIGS.town_id == bindparam("town_id"), _RIGS.removed_at.is_(None))
 _BEADS: Final = select(BeadRow).where(is_among_given(col(BeadRow.bead_id), "bead_ids"))
 _BEADS_WITHIN: Final = _BEADS.where(is_among_given(col(BeadRow.town_id), "town_ids"))
 
@@ -76,6 +80,11 @@ async def rigs_of(session: AsyncSession, town_ids: Iterable[str]) -> dict[str, l
     for row in await session.exec(_RIGS_OF, params={"town_ids": list(town_ids)}):
         by_town.setdefault(row.town_id, []).append(row)
     return by_town
+
+
+async def rig_ids(session: AsyncSession, town_id: str) -> frozenset[str]:
+    """The ids of a town's rigs, without the removed ones."""
+    return frozenset(row.rig_id for row in await read_values(session, _RIG_IDS, town_id=town_id))
 
 
 async def beads(session: AsyncSession, bead_ids: Iterable[str], *, within: Towns | None = None) -> dict[str, BeadRow]:
