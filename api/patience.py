@@ -34,6 +34,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     _no_body: int = 0
     _in_head: bool = False
+    _in_message: bool = False
     _idle: asyncio.TimerHandle | None = None
     _kept: asyncio.TimerHandle | None = None
     _answered_at: float = 0.0
@@ -61,7 +62,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._watch()
 
     def on_message_begin(self) -> None:
-        self._in_head = True
+        self._in_head = self._in_message = True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -74,6 +75,10 @@ class BoundedHttp(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         self._no_body = 0
         super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._in_message = False
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """As uvicorn has it, but for the timer of kept connections: setting one for each request takes long."""
@@ -91,8 +96,10 @@ class BoundedHttp(HttpToolsProtocol):
     def _close_if_unused(self) -> None:
         """Close a connection that was kept for long enough; look again later at one that was used meanwhile."""
         self._kept = None
-        if self._in_head or self._under_way is not None or self.transport.is_closing():
-            return  # the end of the next answer sets the timer anew
+        if self._in_message or self._under_way is not None or self.transport.is_closing():
+            return  # the end of the next answer sets the timer anew, and what is sent until then is bounded by another
+        if self.transport.get_protocol() is not self:
+            return  # it is a WebSocket's now
         left = self._answered_at + self.timeout_keep_alive - self.loop.time()
         if left > 0:
             self._kept = self.loop.call_later(left, self._close_if_unused)

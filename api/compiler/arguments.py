@@ -1,9 +1,9 @@
 """The arguments of a compiled operation, read from variables."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-import orjson
 import strawberry
 from graphql import (
     GraphQLError,
@@ -26,7 +26,8 @@ from strawberry.types.arguments import convert_arguments
 
 from api.compiler.reading import Bail, strawberry_field
 
-_ROOM: Final = 20_000  # bytes of variables as JSON whose arguments an operation keeps
+_LONGEST: Final = 500  # characters of variables, as JSON, whose arguments are remembered
+_MOST: Final = 1000  # of those, of all operations
 _TEXTS: Final = frozenset({"ID", "String"})
 
 Variables = Mapping[str, Any]
@@ -128,27 +129,27 @@ def _is_text(kind: GraphQLType) -> bool:
     return getattr(kind, "name", None) in _TEXTS
 
 
+_REMEMBERED: Final[dict[tuple[Callable[[Variables], list[Call]], str], list[Call]]] = {}
+
+
 def _by_coercion(
     schema: strawberry.Schema, operation: OperationDefinitionNode, asked: Sequence[Asked]
 ) -> Callable[[Variables], list[Call]]:
     """As an executor reads them, and Strawberry after it: literals, defaults, inputs, enums.
 
-    What was read of the variables that came last is kept: dispatchers ask about the same few kinds of work all day.
+    What was read of short variables is remembered: dispatchers ask about the same few kinds of work all day.
     """
     scalars, config = schema.schema_converter.scalar_registry, schema.config
 
-    kept: dict[bytes, list[Call]] = {}
-
     def calls(variables: Variables) -> list[Call]:
-        try:
-            spelling = orjson.dumps(variables, option=orjson.OPT_SORT_KEYS)
-        except TypeError as error:  # text that is none, numbers of any size
-            raise Bail from error
-        found = kept.get(spelling)
+        spelling = json.dumps(variables, sort_keys=True)
+        if len(spelling) > _LONGEST:
+            return coerced(variables)
+        found = _REMEMBERED.get((calls, spelling))
         if found is None:
-            found = kept[spelling] = coerced(variables)
-            if sum(map(len, kept)) > _ROOM:
-                kept.clear()
+            if len(_REMEMBERED) >= _MOST:
+                _REMEMBERED.clear()
+            found = _REMEMBERED[calls, spelling] = coerced(variables)
         return found
 
     def coerced(variables: Variables) -> list[Call]:

@@ -49,9 +49,11 @@ class Code:
         self._collect = collect
         self._scope: dict[str, Any] = {"missing": _missing, "each_of": _each_of, "INTS": _INTS}
         self._numbers = count()
+        self.fields = 0
 
     def completed(self, kind: GraphQLOutputType, details: list[FieldDetails], value: str) -> str:
         """An expression for what is answered of `value`, which is one as well."""
+        self.fields += 1
         if not isinstance(kind, GraphQLNonNull):
             return f"(None if (it := {value}) is None else {self._present(kind, details, 'it')})"
         inner = kind.of_type

@@ -14,6 +14,7 @@ from api.compiler import CompiledOperation
 from api.manifests import digest_of
 
 ROOM: Final = 256_000  # characters in all; parsed, each takes up to 200 bytes
+_FIELD: Final = 2  # characters that a compiled field counts for
 
 Rules = Sequence[type[ASTValidationRule]]
 
@@ -34,6 +35,8 @@ class DocumentCache:
         self._room = room
         self._kept: OrderedDict[str, Kept] = OrderedDict()
         self._texts: dict[str, str] = {}  # by their digests
+        self._weights: dict[str, int] = {}
+        self._used = 0
 
     def find(self, text: str) -> Kept | None:
         """What is kept of a document."""
@@ -52,10 +55,19 @@ class DocumentCache:
             return
         self._kept[text] = Kept(document, errors)
         self._texts[digest_of(text)] = text
-        used = sum(map(len, self._kept))
-        while used > self._room:
+        self._weigh(text, len(text))
+
+    def charge(self, text: str, fields: int) -> None:
+        """Take note that so many fields of a document were compiled, which take room as well."""
+        if text in self._kept:
+            self._weigh(text, _FIELD * fields)
+
+    def _weigh(self, text: str, weight: int) -> None:
+        self._weights[text] = self._weights.get(text, 0) + weight
+        self._used += weight
+        while self._used > self._room:
             gone, _ = self._kept.popitem(last=False)
-            used -= len(gone)
+            self._used -= self._weights.pop(gone)
             del self._texts[digest_of(gone)]
 
 

@@ -6,6 +6,7 @@ not go this way goes the long one, and gets the same answer.
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final, Protocol
 
 from graphql import get_operation_ast
@@ -61,7 +62,7 @@ class Lane:
         if operation_name in known.compiled:
             compiled = known.compiled[operation_name]
         else:
-            compiled = self._compiled(known, operation_name)
+            compiled = self._compiled(known, asked.query, operation_name)
         if compiled is None or not meets(grant, self._need):
             return None
         begun = time.perf_counter()
@@ -80,7 +81,7 @@ class Lane:
             observer(operation)
         return data
 
-    def _compiled(self, known: Kept, operation_name: str | None) -> CompiledOperation | None:
+    def _compiled(self, known: Kept, text: str, operation_name: str | None) -> CompiledOperation | None:
         """An operation of a document, compiled if it can be; looked into once."""
         chosen = None if known.errors else get_operation_ast(known.document, operation_name)
         if chosen is None:
@@ -92,7 +93,8 @@ class Lane:
         # What its variables make of it can't be over the limits then; and it does not ask about the schema.
         if refusal(known.document, self._limits, sizes, operation_name, largest, sees_schema=False) is None:
             try:
-                found = compile_operation(self._schema, known.document, operation_name, roots=ROOTS)
+                charge = partial(self._schema.documents.charge, text)
+                found = compile_operation(self._schema, known.document, operation_name, roots=ROOTS, charge=charge)
             except Bail:
                 found = None
         known.compiled[operation_name] = found

@@ -212,14 +212,15 @@ class _Shared:
                     connection = None
                     for asked in batch:
                         _fail(asked, error)
-                    if not isinstance(error, _AWAY):
-                        raise
+                    if isinstance(error, TimeoutError) or not isinstance(error, _AWAY):
+                        raise  # nobody has to wait for each who was there before to wait as long
                 else:
                     _hand_out(rows, batch)
         except BaseException as error:
             while self._waiting:
                 _fail(self._waiting.popleft(), error)
-            raise
+            if not isinstance(error, TimeoutError):
+                raise
         finally:
             self._leave(connection)
 
@@ -249,7 +250,10 @@ class _Shared:
         _, arguments = self._database.reader.dialect.create_connect_args(self._database.url)
         ours = {
             "timeout": _SECONDS,
-            "server_settings": {"application_name": STRICT_READER},
+            "server_settings": {
+                "application_name": STRICT_READER,
+                "statement_timeout": str(round(1000 * _SECONDS)),  # as a backend that waits hears nothing of our end
+            },
             "target_session_attrs": "primary",  # a standby may not have heard of the last commit yet
         }
         connection = await asyncpg.connect(**{**arguments, **ours})

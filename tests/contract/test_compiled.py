@@ -5,6 +5,7 @@ is sent as text of its own, several times.
 """
 
 import itertools
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -95,6 +96,19 @@ def test_document__sent_again__is_answered_with_the_same_bytes(scene: Scene, dat
         executed = send(asker, new)
         again = [send(asker, new) for _ in range(2)]
         assert again == [executed] * 2
+
+
+TASKED: Final = "query ($t: ID!, $r: ID) { taskResolution(townId: $t, task: {rigId: $r}) { model } }"
+
+
+@pytest.mark.parametrize("number", [b"1e400", b"-1e400", b"1", b"1.0", b"true"])
+def test_variable__that_is_nearly_the_one_before__is_not_taken_for_it(scene: Scene, number: bytes) -> None:
+    body = json.dumps({"query": TASKED, "variables": {"t": scene.towns[0], "r": None}}).encode()
+    for _ in range(3):
+        assert b"model" in scene.dev.post(body)[1]
+    other = body.replace(b"null", number)
+    new = other.replace(b'{ model } }"', b'{ model } } "')
+    assert scene.dev.post(other, {"X-Request-Id": "the-same"}) == scene.dev.post(new, {"X-Request-Id": "the-same"})
 
 
 def test_documents__of_those_sent__are_compiled_often(scene: Scene) -> None:

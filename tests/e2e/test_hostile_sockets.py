@@ -163,6 +163,18 @@ def test_socket__on_which_no_greeting_is_said__is_closed(hurried: Server, part: 
         assert made.closed() == 4408
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)  # a matter of connections alone
+def test_socket__on_a_connection_that_was_asked_before__lives_as_long_as_any(
+    backend: str, databases: Databases
+) -> None:
+    with guarded(databases.fresh(backend), stream_init_seconds=6.0) as running, wire(running.api) as made:
+        made.send(head("Content-Length: 2", "Content-Type: application/json", api=running.api), b"{}")
+        assert made.answer().status == 400
+        made.send(head(*HANDSHAKE, method="GET"))
+        assert made.answer().status == 101
+        assert made.closed() == 4408  # and not cut once the connection was kept for five seconds, as others are
+
+
 def test_socket__of_somebody_known_on_which_no_greeting_is_said__is_closed(hurried: Server) -> None:
     with raw_socket(hurried.api) as made:
         made.say(type="ping")

@@ -233,3 +233,13 @@ def test_compiled__operation_that_is_an_error__answers_nothing(case: str) -> Non
     with pytest.raises(Exception):  # noqa: B017, PT011  # whatever it is, the executor comes upon it as well
         answered(query, variables)
     assert SCHEMA.execute_sync(query, variables).errors
+
+
+def test_plans__of_an_operation__are_charged_for_as_they_are_made() -> None:
+    document = parse("query ($c: Boolean!) { book(id: 1) { id @skip(if: $c) author { name age } } }")
+    charged: list[int] = []
+    operation = compile_operation(SCHEMA, document, None, roots=ROOTS, charge=charged.append)
+    assert charged == [4]
+    for skips in (True, False, False):
+        operation.plan({"c": skips})
+    assert charged == [4, 5]
