@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import asyncpg
+import pytest
 from sqlalchemy import Engine, event
 
 from api.requests import current_request
+from models.store.at_once import AtOnceDialect
 from models.store.engine import open_database
 from models.store.unit import Store, WriteUnit
 
@@ -46,10 +48,20 @@ def turns_taken(order: list[str] | None = None, asks: threading.Event | None = N
         if is_turn(text):
             noted.append("has")
 
+    begins = AtOnceDialect.do_begin
+
+    def begin(dialect: AtOnceDialect, connection: Any) -> None:
+        """What begins a transaction goes straight to the driver."""
+        before(None, None, dialect.begin)
+        begins(dialect, connection)
+        after(None, None, dialect.begin)
+
     event.listen(Engine, "before_cursor_execute", before)
     event.listen(Engine, "after_cursor_execute", after)
     try:
-        yield noted
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(AtOnceDialect, "do_begin", begin)
+            yield noted
     finally:
         event.remove(Engine, "before_cursor_execute", before)
         event.remove(Engine, "after_cursor_execute", after)

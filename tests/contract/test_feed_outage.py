@@ -16,6 +16,8 @@ from tests.writing import writing
 
 ENTRIES = 250  # three pages
 
+Fetch = Callable[[Store, Callable[[Session], Awaitable[Any]]], Awaitable[Any]]
+
 
 def told(api: Api, query: str, **variables: Any) -> list[Json]:
     """All answers of a subscription that ends by itself."""
@@ -26,14 +28,17 @@ def told(api: Api, query: str, **variables: Any) -> list[Json]:
 
 def takes_away(monkeypatch: pytest.MonkeyPatch, is_last: Callable[[Any], bool]) -> None:
     """Let the database be away from the first query on that `is_last`."""
-    fetch = Store.fetch
 
-    async def fetch_or_fail(store: Store, query: Callable[[Session], Awaitable[Any]]) -> Any:
-        if is_last(query):
-            raise StorageUnavailableError
-        return await fetch(store, query)
+    def failing(fetch: Fetch) -> Fetch:
+        async def fetch_or_fail(store: Store, query: Callable[[Session], Awaitable[Any]]) -> Any:
+            if is_last(query):
+                raise StorageUnavailableError
+            return await fetch(store, query)
 
-    monkeypatch.setattr(Store, "fetch", fetch_or_fail)
+        return fetch_or_fail
+
+    monkeypatch.setattr(Store, "fetch", failing(Store.fetch))
+    monkeypatch.setattr(Store, "search", failing(Store.search))
 
 
 def test_audit_feed__whose_database_goes_away__ends_with_the_last_sequence_given_out(
