@@ -92,10 +92,10 @@ def send(api: Api, post: Post) -> tuple[int, bytes]:
 def test_document__sent_again__is_answered_with_the_same_bytes(scene: Scene, data: st.DataObject) -> None:
     post = data.draw(asked(scene.beads, scene.towns))
     new = replace(post, query=f"# {next(_numbers)}\n{post.query}")
-    for asker in scene.askers:
-        executed = send(asker, new)
-        again = [send(asker, new) for _ in range(2)]
-        assert again == [executed] * 2
+    asker = data.draw(st.sampled_from(range(len(scene.askers))))
+    executed = send(scene.askers[asker], new)
+    again = [send(scene.askers[asker], new) for _ in range(2)]
+    assert again == [executed] * 2
 
 
 TASKED: Final = "query ($t: ID!, $r: ID) { taskResolution(townId: $t, task: {rigId: $r}) { model } }"
