@@ -179,11 +179,10 @@ class Metrics:
 
 def _observe(histogram: Histogram, seconds: list[float]) -> None:
     """What `histogram.observe` does for each, for all of them at once."""
-    # It has no other way to do so; by itself each takes longer than the rest of what is noted of a request.
-    bounds = histogram._upper_bounds  # noqa: SLF001
-    histogram._sum.inc(sum(seconds))  # noqa: SLF001
+    bounds = histogram._upper_bounds  # noqa: SLF001  # it has no way to take several at once
+    histogram._sum.inc(sum(seconds))  # noqa: SLF001  # and each by itself takes longer than all else that is noted
     for place, number in Tally(map(partial(bisect_left, bounds), seconds)).items():
-        histogram._buckets[place].inc(number)  # noqa: SLF001
+        histogram._buckets[place].inc(number)  # noqa: SLF001  # likewise
 
 
 async def _ask(store: Store) -> Standing | None:

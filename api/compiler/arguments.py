@@ -153,7 +153,8 @@ def _by_coercion(
         return found
 
     def coerced(variables: Variables) -> list[Call]:
-        values = get_variable_values(schema._schema, operation.variable_definitions or (), dict(variables))  # noqa: SLF001
+        core = schema._schema  # noqa: SLF001  # it has no other way to its types
+        values = get_variable_values(core, operation.variable_definitions or (), dict(variables))
         if isinstance(values, list):
             raise Bail
         calls = []

@@ -3,32 +3,20 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import closing
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from sqlalchemy import make_url, text
 
-from models.store.engine import open_database
 from models.store.unit import Session, StorageUnavailableError, Store, WriteUnit
+from tests.chains import with_store
 from tests.databases import Databases
 
 HELD: Final = 0.3  # seconds for which another process has the database
 STEP: Final = 0.01
 ADD: Final = text("INSERT INTO models (model_id, display_name) VALUES (:name, :name)")
-
-
-def on(url: str, work: Callable[[Store], Awaitable[Any]]) -> Any:
-    async def run() -> Any:
-        store = Store(database=open_database(url))
-        try:
-            return await work(store)
-        finally:
-            await store.dispose()
-
-    return asyncio.run(run())
 
 
 @pytest.fixture
@@ -66,7 +54,7 @@ def test_write__while_another_process_writes__waits_and_the_loop_goes_on(url: st
             await writing
         return steps, await store.fetch(models) - before
 
-    steps, added = on(url, work)
+    steps, added = with_store(url, work)
     assert steps > HELD / STEP / 5
     assert added == 1
 
@@ -83,7 +71,7 @@ def test_write__cancelled_at_its_commit__leaves_the_connection_to_the_next(url: 
         await store.write(add_model)
         return await store.fetch(models) - before
 
-    assert on(url, work) >= 1
+    assert with_store(url, work) >= 1
 
 
 def test_write__of_more_rows_than_take_no_time__is_written_whole(url: str) -> None:
@@ -96,7 +84,7 @@ def test_write__of_more_rows_than_take_no_time__is_written_whole(url: str) -> No
         await store.write(many)
         return await store.fetch(models) - before
 
-    assert on(url, work) == 1000
+    assert with_store(url, work) == 1000
 
 
 @pytest.mark.parametrize("way", ["fetch", "search"])
@@ -108,4 +96,4 @@ def test_read__that_would_write__is_refused(url: str, way: str) -> None:
         await getattr(store, way)(write)
 
     with pytest.raises(StorageUnavailableError):
-        on(url, work)
+        with_store(url, work)

@@ -1,5 +1,6 @@
 """Connections without an end: what is taken in of a peer before it is known, and after it was answered, is bounded."""
 
+import select
 from collections.abc import Iterator
 from typing import Final
 
@@ -130,3 +131,13 @@ def test_body__that_goes_on_after_the_refusal__is_cut_off(hurried: Server) -> No
         assert serves(hurried.api)
         assert made.dribbles(chunk(b"a" * 10_000))
         assert made.ended() == b""
+
+
+def test_body__that_was_refused_and_still_comes__has_longer_than_a_kept_connection(server: Server) -> None:
+    with wire(server.api) as coming, wire(server.api) as kept:
+        coming.send(head("Content-Length: 3000000", api=server.api), b"a")
+        assert coming.answer().refusal == (413, ["BODY_LIMIT"])
+        kept.send(head(method="GET", path="/healthz"))
+        assert kept.answer().status == 200
+        assert kept.ended() == b""
+        assert select.select([coming.socket], [], [], 0)[0] == []  # it is not ended, though it was answered before
