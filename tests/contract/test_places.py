@@ -55,3 +55,11 @@ def test_verification__beyond_those_that_may_be_at_once__waits_and_others_read(d
         assert (await verifying).ok
 
     with_store(database_url, look)
+
+
+def test_place__of_a_request_that_was_refused_or_failed__is_free_again(database_url: str) -> None:
+    with serving(database_url, max_requests=1) as api:
+        for body in (b"{", b"{}", b'{"query": "{"}', b'{"query": "{ nope }"}', b'{"query": "{ labels { name } }"}'):
+            assert b"BUSY" not in api.post(body)[1]
+            assert b"BUSY" not in api.post(body)[1]
+        assert api.data("{ labels { precedence } }")["labels"]

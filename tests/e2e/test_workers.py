@@ -67,6 +67,9 @@ def test_workers__answer_for_each_other__replace_the_dead_and_end_when_asked(ser
     lose_one(server)
     await_workers(server)
     with connection(server) as http:
+        deadline = time.monotonic() + SECONDS
+        while counted(http, "townclerk_http_requests_in_flight") != 1:  # what the dead one was at counts no more
+            assert time.monotonic() < deadline
         assert counted(http, "townclerk_pool_connections_max", pool="read") == 10
     workers = server.workers
     assert server.stop() == 0
