@@ -161,10 +161,15 @@ def answer_of(result: ExecutionResult, asker: Asker) -> dict[str, Any]:
     """A result as the caller sees it, with `data` where anything was executed."""
     answer: dict[str, Any] = {}
     if result.errors:
-        answer["errors"] = [present(_located(error), asker) for error in result.errors]
+        answer["errors"] = [present(error, asker) for error in sorted(map(_located, result.errors), key=_place)]
     if result.data is not None or any(error.path for error in result.errors or ()):
         answer["data"] = result.data
     return answer
+
+
+def _place(error: GraphQLError) -> list[tuple[int, str]]:
+    """Where an error belongs: fields end in any order, and who asks again should hear the same."""
+    return [(step, "") if isinstance(step, int) else (0, step) for step in error.path or ()]
 
 
 def _located(error: GraphQLError | Exception) -> GraphQLError:

@@ -150,6 +150,10 @@ def test_builder__by_keyboard_alone__adds_an_override_and_publishes_it(visits: V
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect(page.get_by_role("button", name="Review")).to_be_focused()
+    for _ in range(20):  # however quickly it is asked for again
+        page.keyboard.press("Enter")
+        expect(dialog).to_be_visible()
+        page.keyboard.press("Escape")
     page.keyboard.press("Enter")
     reach("textbox", "Why?")
     page.keyboard.type("Convoys are simple.")

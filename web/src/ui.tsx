@@ -131,15 +131,31 @@ export function Select(props: {
 /** A dialog over the page; Escape closes it. */
 export function Dialog({ title, onClose, children }: { title: string; onClose: () => void; children: ComponentChildren }) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const isTold = useRef(false);
   const id = useId();
   useEffect(() => {
     dialog.current?.showModal();
   }, []);
+
+  // Said at once: the browser's own word comes later, when another may have been asked for that would be taken for this.
+  function tell() {
+    if (!isTold.current) {
+      isTold.current = true;
+      onClose();
+    }
+  }
+
+  function shut(event: Event) {
+    event.preventDefault();
+    dialog.current?.close();
+    tell();
+  }
+
   return (
-    <dialog ref={dialog} aria-labelledby={id} onClose={onClose}>
+    <dialog ref={dialog} aria-labelledby={id} onCancel={shut} onClose={tell}>
       <header>
         <h2 id={id}>{title}</h2>
-        <button type="button" class="plain" aria-label="Close" onClick={() => dialog.current?.close()}>
+        <button type="button" class="plain" aria-label="Close" onClick={shut}>
           ✕
         </button>
       </header>
