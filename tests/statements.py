@@ -1,16 +1,16 @@
 """The SQL statements that requests send to the database."""
 
 import itertools
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import product
 from typing import Any, Final, NamedTuple
 
 import pytest
 from sqlalchemy import Engine, event
 
 from api.requests import current_request
+from models.store import strict
 from models.store.strict import StrictReads
 
 NUMBERS: Final = itertools.count(1)
@@ -43,19 +43,19 @@ def watching() -> Iterator[Watch]:
     watch = Watch()
     event.listen(Engine, "before_cursor_execute", watch.note)
     with pytest.MonkeyPatch.context() as patch:
-        for reads, name in product(StrictReads.__subclasses__(), ("beads", "towns")):
-            patch.setattr(reads, name, _noting(watch, name, getattr(reads, name)))
+        for reads in StrictReads.__subclasses__():
+            patch.setattr(reads, "ask", _noting(watch, reads.ask))
         try:
             yield watch
         finally:
             event.remove(Engine, "before_cursor_execute", watch.note)
 
 
-def _noting(watch: Watch, name: str, read: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+def _noting(watch: Watch, ask: Callable[..., None]) -> Callable[..., None]:
     """A strict read that is taken down: it goes to a driver, past the engine."""
 
-    async def noted(reads: StrictReads, keys: Sequence[str]) -> Any:
-        watch.note(None, None, f"strict {name}", keys)
-        return await read(reads, keys)
+    def noted(reads: StrictReads, statement: strict.Statement, keys: Sequence[str], then: strict.Then) -> None:
+        watch.note(None, None, f"strict {statement.name}", keys)
+        ask(reads, statement, keys, then)
 
     return noted

@@ -11,8 +11,9 @@ import json
 import sqlite3
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -27,46 +28,80 @@ BeadNow = tuple[str, str, int, str]  # bead id, town id, the version in force th
 # town id, the version in force, the last observation's sequence (0 for none), the open signal's (None for none)
 TownNow = tuple[str, int, int, int | None]
 
-# each ends where it says what the key has to be
-_BEADS: Final = (
+
+class Statement:
+    """A statement whose first column is the key; `text` ends where it says what the key has to be.
+
+    On PostgreSQL so many connections as it has `lanes` ask it.
+    """
+
+    __slots__ = ("lanes", "name", "postgresql", "sqlite")
+
+    def __init__(self, name: str, text: str, *, lanes: int = 2) -> None:
+        self.name = name
+        self.lanes = lanes
+        # of one key, and of several
+        self.sqlite = (f"{text} = ?", f"{text} IN (SELECT value FROM json_each(?))")
+        self.postgresql = (f"{text} = $1", f"{text} = ANY($1::text[])")
+
+
+BEADS: Final = Statement(
+    "beads",
     "SELECT b.bead_id, b.town_id, h.version, b.signature FROM beads b JOIN heads h ON h.chain = b.town_id "
-    "WHERE b.bead_id "
+    "WHERE b.bead_id",
 )
-_TOWNS: Final = (
+TOWNS: Final = Statement(
+    "towns",
     "SELECT h.chain, h.version, h.observation_sequence, s.sequence FROM heads h LEFT JOIN mayor_signals s "
-    "ON s.town_id = h.chain AND s.closed_at IS NULL WHERE h.version > 0 AND h.chain "
+    "ON s.town_id = h.chain AND s.closed_at IS NULL WHERE h.version > 0 AND h.chain",
 )
-_TOKENS: Final = "SELECT token_id FROM tokens WHERE revoked_at IS NULL AND token_id "
-_SQLITE: Final = {
-    sql: (sql + "= ?", sql + "IN (SELECT value FROM json_each(?))")  # noqa: S608  # constants
-    for sql in (_BEADS, _TOWNS, _TOKENS)
-}
+TOKENS: Final = Statement("tokens", "SELECT token_id FROM tokens WHERE revoked_at IS NULL AND token_id", lanes=1)
+
 _AWAY: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _MOST: Final = 1000  # keys of a statement, but for those of one request, which may be more
 _SECONDS: Final = 5.0  # for a statement, and for making a connection
 
+Rows = Sequence[Any]
+Then = Callable[["Rows | StorageUnavailableError"], None]
+
 
 class StrictReads(ABC):
-    """The statements. Keys have to be ids; those that no row tells of are left out, and the others in any order.
-
-    All raise `StorageUnavailableError`.
-    """
+    """Asks statements. Keys have to be ids; those that no row tells of are left out, and the others in any order."""
 
     @abstractmethod
-    async def beads(self, bead_ids: Sequence[str]) -> Sequence[BeadNow]:
-        """How beads stand."""
-
-    @abstractmethod
-    async def towns(self, town_ids: Sequence[str]) -> Sequence[TownNow]:
-        """How towns and their mayors stand."""
-
-    @abstractmethod
-    async def tokens(self, token_ids: Sequence[str]) -> Sequence[tuple[str]]:
-        """The ids of those tokens that are not revoked."""
+    def ask(self, statement: Statement, keys: Sequence[str], then: Then) -> None:
+        """Have `then` told, at once or later, the rows of `keys`, or why there are none. It must not raise."""
 
     @abstractmethod
     async def close(self) -> None:
         """Give up the connections; to be called once no read is under way."""
+
+    async def rows(self, statement: Statement, keys: Sequence[str]) -> Rows:
+        """The rows of `keys`. Raises `StorageUnavailableError`."""
+        told: asyncio.Future[Rows] = asyncio.get_running_loop().create_future()
+        self.ask(statement, keys, partial(_settle, told))
+        return await told
+
+    async def beads(self, bead_ids: Sequence[str]) -> Sequence[BeadNow]:
+        """How beads stand. Raises `StorageUnavailableError`."""
+        return await self.rows(BEADS, bead_ids)
+
+    async def towns(self, town_ids: Sequence[str]) -> Sequence[TownNow]:
+        """How towns and their mayors stand. Raises `StorageUnavailableError`."""
+        return await self.rows(TOWNS, town_ids)
+
+    async def tokens(self, token_ids: Sequence[str]) -> Sequence[tuple[str]]:
+        """The ids of those tokens that are not revoked. Raises `StorageUnavailableError`."""
+        return await self.rows(TOKENS, token_ids)
+
+
+def _settle(told: asyncio.Future[Rows], found: "Rows | StorageUnavailableError") -> None:
+    if told.done():  # who has gone meanwhile wants to know nothing
+        return
+    if isinstance(found, StorageUnavailableError):
+        told.set_exception(found)
+    else:
+        told.set_result(found)
 
 
 def strict_reads(database: Database) -> StrictReads:
@@ -81,25 +116,21 @@ class _Sqlite(StrictReads):
         self._file = str(database.url.database)
         self._cursor: sqlite3.Cursor | None = None
 
-    async def beads(self, bead_ids: Sequence[str]) -> Sequence[BeadNow]:
-        rows: list[BeadNow] = self._rows(_BEADS, bead_ids)
-        return rows
-
-    async def towns(self, town_ids: Sequence[str]) -> Sequence[TownNow]:
-        rows: list[TownNow] = self._rows(_TOWNS, town_ids)
-        return rows
-
-    async def tokens(self, token_ids: Sequence[str]) -> Sequence[tuple[str]]:
-        return self._rows(_TOKENS, token_ids)
+    def ask(self, statement: Statement, keys: Sequence[str], then: Then) -> None:
+        try:
+            found: Rows | StorageUnavailableError = self._rows(statement, keys)
+        except StorageUnavailableError as error:
+            found = error
+        then(found)
 
     async def close(self) -> None:
         self._give_up()
 
-    def _rows(self, sql: str, keys: Sequence[str]) -> list[Any]:
+    def _rows(self, statement: Statement, keys: Sequence[str]) -> Rows:
         try:
             cursor = self._cursor or self._connect()
             # All rows are fetched: a statement that is not at its end would hold on to what it saw.
-            of_one, of_many = _SQLITE[sql]
+            of_one, of_many = statement.sqlite
             if len(keys) == 1:
                 return cursor.execute(of_one, keys).fetchall()
             return cursor.execute(of_many, (json.dumps(keys),)).fetchall()
@@ -124,109 +155,90 @@ class _Postgresql(StrictReads):
     """Requests that wait while statements are under way share the next one."""
 
     def __init__(self, database: Database) -> None:
-        self._beads = _Shared(database, _BEADS + "= ANY($1::text[])")
-        self._towns = _Shared(database, _TOWNS + "= ANY($1::text[])")
-        self._tokens = _Shared(database, _TOKENS + "= ANY($1::text[])", lanes=1)
+        self._database = database
+        self._shared: dict[Statement, _Shared] = {}
 
-    async def beads(self, bead_ids: Sequence[str]) -> Sequence[BeadNow]:
-        rows: list[BeadNow] = await self._beads.rows(bead_ids)
-        return rows
-
-    async def towns(self, town_ids: Sequence[str]) -> Sequence[TownNow]:
-        rows: list[TownNow] = await self._towns.rows(town_ids)
-        return rows
-
-    async def tokens(self, token_ids: Sequence[str]) -> Sequence[tuple[str]]:
-        return await self._tokens.rows(token_ids)
+    def ask(self, statement: Statement, keys: Sequence[str], then: Then) -> None:
+        shared = self._shared.get(statement)
+        if shared is None:
+            shared = self._shared[statement] = _Shared(self._database, statement)
+        shared.ask(keys, then)
 
     async def close(self) -> None:
-        await self._beads.close()
-        await self._towns.close()
-        await self._tokens.close()
+        for shared in self._shared.values():
+            shared.close()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Asked:
     keys: Sequence[str]
-    found: asyncio.Future[list[Any]]
+    then: Then
 
 
 class _Shared:
-    """A statement whose first column is the key, asked for many at once, on up to `lanes` connections.
+    """A statement that is asked for many at once, on so many connections as it has lanes.
 
     Who asks is never served by a statement that had been sent before. A connection that turns out to be dead when it
     is used again is made anew once; where that fails too, or takes too long, all who share the statement are told.
     """
 
-    def __init__(self, database: Database, sql: str, *, lanes: int = 2) -> None:
+    def __init__(self, database: Database, statement: Statement) -> None:
         self._database = database
-        self._most_lanes = lanes
-        self._sql = sql
+        self._statement = statement
         self._waiting: deque[_Asked] = deque()
         self._lanes = 0
         self._tasks: set[asyncio.Task[None]] = set()  # which the event loop would let go
         self._idle: list[Any] = []
 
-    async def rows(self, keys: Sequence[str]) -> list[Any]:
-        """The rows of `keys`. Raises `StorageUnavailableError`."""
-        if self._lanes < self._most_lanes:
-            return await self._rows_at_once(keys)
-        asked = _Asked(keys, asyncio.get_running_loop().create_future())
-        self._waiting.append(asked)
-        return await asked.found
+    def ask(self, keys: Sequence[str], then: Then) -> None:
+        """Have `then` told the rows of `keys`, by the next statement; it is sent at once where a lane is free."""
+        self._waiting.append(_Asked(keys, then))
+        if self._lanes < self._statement.lanes:
+            self._lanes += 1
+            if self._idle:
+                go_on(self._serve(self._idle.pop()))
+            else:
+                self._serve_anew()
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """End the connections."""
         while self._idle:
             self._idle.pop().terminate()  # nothing is under way on it, and a server that is away would keep us waiting
 
-    async def _rows_at_once(self, keys: Sequence[str]) -> list[Any]:
-        """The rows of `keys`, on a connection that nobody uses; whoever came meanwhile is served on it by another."""
-        self._lanes += 1
-        connection = self._idle.pop() if self._idle else None
-        try:
-            connection, rows = await self._ask(connection, keys)
-        except BaseException as error:
-            connection = None
-            if isinstance(error, _AWAY):
-                raise StorageUnavailableError from error
-            raise
-        finally:
-            if self._waiting:
-                lane = asyncio.create_task(self._serve(connection))
-                self._tasks.add(lane)
-                lane.add_done_callback(self._tasks.discard)
-            else:
-                self._leave(connection)
-        return rows
+    def _serve_anew(self) -> None:
+        """Have those who wait served on a new connection, for which only a task can wait."""
+        task = asyncio.create_task(self._serve(None))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, connection: Any) -> None:
-        """Ask for those who wait, until there are none."""
-        try:
-            while self._waiting:
-                batch = self._next_batch()
+        """Ask for those who wait, until there are none; on a new connection where none is given."""
+        is_new = connection is None
+        while self._waiting:
+            batch = self._next_batch()
+            try:
+                if connection is None:
+                    connection = await self._connect()
                 keys = batch[0].keys if len(batch) == 1 else list({key for asked in batch for key in asked.keys})
-                try:
-                    connection, rows = await self._ask(connection, keys)
-                except BaseException as error:
-                    connection = None
-                    for asked in batch:
-                        _fail(asked, error)
-                    if isinstance(error, TimeoutError) or not isinstance(error, _AWAY):
-                        raise  # nobody has to wait for each who was there before to wait as long
-                else:
-                    _hand_out(rows, batch)
-        except BaseException as error:
-            while self._waiting:
-                _fail(self._waiting.popleft(), error)
-            if not isinstance(error, TimeoutError):
-                raise
-        finally:
-            self._leave(connection)
-
-    def _leave(self, connection: Any) -> None:
-        """Give a lane up, in the very moment that nobody waits: nobody begins to wait in vain."""
-        self._lanes -= 1
+                rows = await _fetch(connection, self._statement, keys)
+            except BaseException as error:
+                is_away = isinstance(error, _AWAY) and not isinstance(error, TimeoutError)
+                if is_away and not is_new:  # it may have been dead for long
+                    self._waiting.extendleft(reversed(batch))
+                    self._serve_anew()
+                    return
+                connection = None
+                _fail(batch, error)
+                if not is_away:  # nobody has to wait for each who was there before to wait as long
+                    _fail(self._waiting, error)
+                    self._waiting.clear()
+                    if not isinstance(error, TimeoutError):
+                        self._lanes -= 1
+                        raise
+            else:
+                is_new = False
+                _hand_out(rows, batch)
+        self._lanes -= 1  # in the very moment that nobody waits: nobody begins to wait in vain
         if connection is not None:
             self._idle.append(connection)
 
@@ -238,15 +250,7 @@ class _Shared:
             batch.append(self._waiting.popleft())
         return batch
 
-    async def _ask(self, connection: Any, keys: Sequence[str]) -> tuple[Any, list[Any]]:
-        """The connection that is good for the next statement, and the rows of this one."""
-        if connection is not None:
-            try:
-                return connection, await _fetch(connection, self._sql, keys)
-            except TimeoutError:
-                raise
-            except _AWAY:
-                pass  # it may have been dead for long
+    async def _connect(self) -> Any:
         _, arguments = self._database.reader.dialect.create_connect_args(self._database.url)
         ours = {
             "timeout": _SECONDS,
@@ -256,34 +260,48 @@ class _Shared:
             },
             "target_session_attrs": "primary",  # a standby may not have heard of the last commit yet
         }
-        connection = await asyncpg.connect(**{**arguments, **ours})
-        return connection, await _fetch(connection, self._sql, keys)
+        return await asyncpg.connect(**{**arguments, **ours})
 
 
-async def _fetch(connection: Any, sql: str, keys: Sequence[str]) -> list[Any]:
+async def _fetch(connection: Any, statement: Statement, keys: Sequence[str]) -> list[Any]:
     """The rows of one statement, on a connection that is ended should it fail."""
+    of_one, of_many = statement.postgresql
     try:
-        rows: list[Any] = await connection.fetch(sql, keys, timeout=_SECONDS)
+        if len(keys) == 1:
+            rows: list[Any] = await connection.fetch(of_one, keys[0], timeout=_SECONDS)
+        else:
+            rows = await connection.fetch(of_many, keys, timeout=_SECONDS)
     except BaseException:
         connection.terminate()
         raise
     return rows
 
 
-def _fail(asked: _Asked, error: BaseException) -> None:
-    if not asked.found.done():  # who has gone meanwhile wants to know nothing
+def _fail(asked: Iterable[_Asked], error: BaseException) -> None:
+    for each in asked:
         unavailable = StorageUnavailableError()
         unavailable.__cause__ = error
-        asked.found.set_exception(unavailable)
+        each.then(unavailable)
 
 
 def _hand_out(rows: list[Any], batch: Sequence[_Asked]) -> None:
     """Give each who asked the rows of their keys."""
     if len(batch) == 1:
-        if not batch[0].found.done():
-            batch[0].found.set_result(rows)
+        batch[0].then(rows)
         return
     by_key = {row[0]: row for row in rows}
     for asked in batch:
-        if not asked.found.done():
-            asked.found.set_result([by_key[key] for key in asked.keys if key in by_key])
+        asked.then([by_key[key] for key in asked.keys if key in by_key])
+
+
+def go_on(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` from here, and on from there whenever what it waits for is done: a task would begin a turn later.
+
+    It must not wait for anything that asks for a task, as timeouts of asyncio do.
+    """
+    try:
+        waits_for: asyncio.Future[Any] = work.send(None)
+    except StopIteration:
+        return
+    waits_for._asyncio_future_blocking = False  # noqa: SLF001  # as a task does once it has begun to wait
+    waits_for.add_done_callback(lambda _: go_on(work))

@@ -13,7 +13,7 @@ from sqlalchemy import make_url
 
 from models.store import strict
 from models.store.engine import Database, open_database
-from models.store.strict import STRICT_READER, BeadNow, StrictReads, strict_reads
+from models.store.strict import STRICT_READER, BeadNow, Statement, StrictReads, strict_reads
 from models.store.unit import StorageUnavailableError
 from tests.client import Api, serving
 from tests.databases import Databases
@@ -75,9 +75,9 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sizes: list[int] = []
     fetch = strict._fetch  # noqa: SLF001
 
-    async def counted(connection: Any, sql: str, keys: Any) -> Any:
+    async def counted(connection: Any, statement: Statement, keys: Any) -> Any:
         sizes.append(len(keys))
-        return await fetch(connection, sql, keys)
+        return await fetch(connection, statement, keys)
 
     monkeypatch.setattr(strict, "_fetch", counted)
     return sizes
