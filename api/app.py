@@ -25,9 +25,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api import storage, wiring
 from api.audit_export import audit_export
 from api.auth import Doorkeeper, ThisMachineOnly, forbidden
-from api.door import GraphQLDoor, Turnstile
+from api.door import GraphQLDoor
 from api.event_stream import EventStream
-from api.metrics import Metrics
+from api.hatch import HATCH, Hatch
+from api.json_text import encode
+from api.metrics import GRAPHQL, Metrics
 from api.observability import configure_logging
 from api.pages import page_routes
 from api.pubsub import PubSub
@@ -36,8 +38,9 @@ from api.schema import build_schema
 from api.settings import Settings
 from api.shutdown import when_asked_to_end
 from api.tracing import start_tracing
+from api.turnstile import Turnstile
 from api.websocket import GraphQLSocket
-from api.wire import BadRequestError, encode
+from api.wire import BadRequestError
 from models.domain.permissions import MEASURE, ForbiddenError, Need, require
 from models.services.rollout import roll_out_all
 from models.store.migrations import is_current
@@ -66,19 +69,24 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock,
     lane = wiring.lane(settings, schema, store, strict, observers)
     door = GraphQLDoor(schema, texts, store, lane, doorkeeper, turnstile, streamed, wiring.bounds(settings))
 
+    hatch = None
+    if not settings.dev and traces is None:  # for whom more would have to be looked at, or told
+        bytes_at_most = settings.max_body_bytes
+        hatch = Hatch(GRAPHQL, bytes_at_most, doorkeeper, turnstile, texts, lane, strict, metrics)
+
     def go_away() -> None:
         store.ending.set()
         pubsub.go_away()
 
     @contextlib.asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, object]]:
         stop = asyncio.Event()
         rollouts = asyncio.create_task(_finish_rollouts(store, settings.rollout_interval_seconds, stop))
         feeds = asyncio.create_task(pubsub.run(stop))
         tokens = asyncio.create_task(book.run(stop))
         try:
             with when_asked_to_end(go_away):
-                yield
+                yield {} if hatch is None else {HATCH: hatch}
         finally:
             go_away()
             stop.set()  # not cancelled: a connection that is being made just now would be left behind
@@ -90,11 +98,11 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock,
             if traces is not None:
                 await asyncio.to_thread(traces.close)
 
-    graphql = Route("/graphql", door, methods=["POST"])
+    graphql = Route(GRAPHQL, door, methods=["POST"])
     app = Starlette(
         routes=[
             graphql,
-            WebSocketRoute("/graphql", GraphQLSocket(streams, origins=settings.cors_origins).handle),
+            WebSocketRoute(GRAPHQL, GraphQLSocket(streams, origins=settings.cors_origins).handle),
             Route("/audit/export", audit_export(store, streams)),
             Route("/healthz", _healthz),
             Route("/readyz", _readyz(store)),

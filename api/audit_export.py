@@ -17,10 +17,11 @@ from starlette.responses import ContentStream, Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from api.auth import forbidden
+from api.json_text import encode
 from api.requests import CutOffError
 from api.schema.scalars import parse_instant
 from api.streams import EXPIRED, Streams
-from api.wire import BadRequestError, encode
+from api.wire import BadRequestError
 from models.domain import export, export_csv
 from models.domain.audit import CENTRAL_CHAIN
 from models.domain.errors import Code, InvalidInput, NotFound, Problem, Refused, refuse_if_any

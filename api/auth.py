@@ -48,21 +48,21 @@ class Doorkeeper:
     async def admit(self, scope: Scope) -> Asker:
         """Who sends a request. Raises `BadRequestError`, whose status and code say why nobody was let in."""
         asker = await self.identify(scope)
-        self.spend(asker)
+        self.spend(asker.counted_as)
         return asker
 
-    def recalled(self, scope: Scope, heads: Mapping[bytes, bytes]) -> Asker | None:
-        """Who sends a request, where that can be told at once: by a token that was taken a moment ago.
+    def known(self, heads: Mapping[bytes, bytes]) -> Holder | None:
+        """Who holds a credential, where that can be told at once: by a token that was taken a moment ago.
 
-        `heads` are the headers by their names. Raises `BadRequestError`, as `admit` does.
+        `heads` are the headers by their names.
         """
         given = heads.get(b"authorization")
-        holder = None if given is None or b"x-on-behalf-of" in heads else self._book.remembered(given)
-        if holder is None:
-            return None
-        asker = _holding(holder, scope["state"]["request_id"], None)
-        self.spend(asker)
-        return asker
+        return None if given is None else self._book.remembered(given)
+
+    def recalled(self, scope: Scope, heads: Mapping[bytes, bytes]) -> Asker | None:
+        """Who sends a request, where that can be told at once."""
+        holder = None if b"x-on-behalf-of" in heads else self.known(heads)
+        return None if holder is None else _holding(holder, scope["state"]["request_id"], None)
 
     async def identify(self, scope: Scope) -> Asker:
         """Who opens a connection, by its headers. Raises `BadRequestError`."""
@@ -102,11 +102,11 @@ class Doorkeeper:
             raise BadRequestError(message, status=403, code="FORBIDDEN")
         return asker
 
-    def spend(self, asker: Asker) -> None:
-        """Count a request of the asker's. Raises `BadRequestError` for one too many."""
-        if self._rate is None or asker.counted_as is None:
+    def spend(self, whose: str | None) -> None:
+        """Count a request under what an asker is `counted_as`. Raises `BadRequestError` for one too many."""
+        if self._rate is None or whose is None:
             return
-        if seconds := self._rate.take(asker.counted_as):
+        if seconds := self._rate.take(whose):
             raise _too_often("This credential asks too often.", seconds)
 
     @contextmanager

@@ -11,9 +11,10 @@ from typing import Any, Final, NamedTuple
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from api.json_text import encode
 from api.pubsub import Listener
 from api.streams import EXPIRED, BlockedError, Outlet, Streams, expired, farewell
-from api.wire import Asked, BadRequestError, encode, operation_of, strict_json
+from api.wire import Asked, BadRequestError, operation_of, strict_json
 from models.services.access import Asker
 
 _LONGEST_REASON: Final = 123  # bytes, by RFC 6455
@@ -211,7 +212,7 @@ class Conversation:
             raise ClosedError(4400, "The payload of subscribe must be an object")
         try:
             asked = operation_of(payload, self._streams.texts, weight=weight)
-            self._streams.doorkeeper.spend(self._asker)
+            self._streams.doorkeeper.spend(self._asker.counted_as)
             self._refuse_too_many()
         except BadRequestError as error:
             errors = error.answer["errors"]

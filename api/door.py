@@ -1,11 +1,9 @@
 """`POST /graphql`: who asks, then what; answered at once, or as a stream of events where that is asked for."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -14,10 +12,12 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.graphql import OperationType
 
 from api.auth import Doorkeeper
+from api.json_text import encode
 from api.schema import TownclerkSchema
 from api.schema.context import Context
 from api.schema.lane import Lane
 from api.schema.problems import code_of
+from api.turnstile import Turnstile
 from api.waiting import within
 from api.wire import (
     EVENT_STREAM,
@@ -26,18 +26,15 @@ from api.wire import (
     Asked,
     BadRequestError,
     Texts,
-    accepts,
     answer_of,
-    encode,
     for_now,
     read_operation,
+    wanted_of,
 )
 from models.domain.permissions import SEND_MUCH, meets
 from models.services.access import Asker
 from models.store.unit import Store
 
-_GRAPHQL_JSON: Final = "application/graphql-response+json"
-_LONGEST_ACCEPT: Final = 1000
 _GONE_AWAY: Final = 499  # which nobody hears but the log
 _NEEDS_STREAM: Final = (
     f"A subscription needs a stream: post it with Accept: {EVENT_STREAM}, "
@@ -49,33 +46,6 @@ Streamed = Callable[[Asked, Asker], ASGIApp]
 
 class _GoneError(Exception):
     """Whoever asked has gone."""
-
-
-class Turnstile:
-    """Lets so many requests in at once, half of them of one credential, and sends the others away for nothing."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._most_of_one = max(1, most // 2)
-        self._inside = 0
-        self._inside_of: defaultdict[str | None, int] = defaultdict(int)
-
-    def enter(self, whose: str | None) -> None:
-        """Become one of those inside, who have to `leave`. Raises `BadRequestError` where there is no room."""
-        if self._inside >= self._most:
-            raise for_now(f"This process is at {self._most} requests already, its most.", "BUSY")
-        if whose is not None and self._inside_of[whose] >= self._most_of_one:
-            raise for_now(f"This credential has {self._most_of_one} requests under way, its most.", "BUSY")
-        self._inside += 1
-        self._inside_of[whose] += 1
-
-    def leave(self, whose: str | None) -> None:
-        """Be inside no more."""
-        self._inside -= 1
-        if self._inside_of[whose] == 1:
-            del self._inside_of[whose]
-        else:
-            self._inside_of[whose] -= 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,19 +84,23 @@ class GraphQLDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever it asks for, with an answer that says what came of it."""
         heads: dict[bytes, bytes] = scope["state"]["heads"]
-        wanted = _wanted(heads.get(b"accept", b"")[:_LONGEST_ACCEPT])
+        wanted = wanted_of(heads.get(b"accept", b""))
         try:
-            asker = self._doorkeeper.recalled(scope, heads) or await self._doorkeeper.admit(scope)
+            asker = self._doorkeeper.recalled(scope, heads) or await self._doorkeeper.identify(scope)
             whose = asker.counted_as
+            if "spent" not in scope["state"]:  # at the hatch
+                self._doorkeeper.spend(whose)
             self._turnstile.enter(whose)
             try:
-                body = await self._body(receive, heads, asker)
-                asked = read_operation(heads.get(b"content-type", b""), body, self._texts)
+                sent = await self._body(receive, heads, asker)
+                asked = read_operation(heads.get(b"content-type", b""), sent, self._texts)
                 streamed = self._streamed(asked, asker) if wanted.streams else None
-                data = None if streamed else await self._lane.answer(asked, asker.grant)
-                answer, executed = {"data": data}, True
-                if data is None and streamed is None:
+                ready = None if streamed else await self._lane.answer(asked, asker.grant)
+                if ready is not None:
+                    body, executed = ready.body, True
+                elif streamed is None:
                     answer, executed = await self._executed(asked, asker)
+                    body = encode(answer)
             finally:
                 self._turnstile.leave(whose)
         except BadRequestError as error:
@@ -139,7 +113,6 @@ class GraphQLDoor:
             if streamed is not None:
                 await streamed(scope, receive, send)
                 return
-            body = encode(answer)
             length = (b"content-length", b"%d" % len(body))
             status = 200 if executed or wanted.media_type == JSON else 400
             await send({"type": "http.response.start", "status": status, "headers": [length, wanted.header]})
@@ -215,19 +188,3 @@ async def _read(receive: Receive, most: int) -> bytes:
 
 def _too_long(most: int) -> BadRequestError:
     return BadRequestError(f"The body may have at most {most} bytes.", status=413, code="BODY_LIMIT")
-
-
-class _Wanted(NamedTuple):
-    """How an answer is to be told: as one of that media type, whose header that is, or as a stream of events."""
-
-    media_type: str
-    header: tuple[bytes, bytes]
-    streams: bool
-
-
-@lru_cache(maxsize=256)
-def _wanted(accept: bytes) -> _Wanted:
-    text = accept.decode("latin-1")
-    # Plain JSON says 200 to whatever was understood; the newer media type 400 to what was not executed.
-    media_type = _GRAPHQL_JSON if accepts(text, _GRAPHQL_JSON) else JSON
-    return _Wanted(media_type, (b"content-type", media_type.encode("ascii")), accepts(text, EVENT_STREAM))

@@ -7,8 +7,9 @@ from typing import Any, Final
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from api.json_text import encode
 from api.streams import BlockedError, Outlet, Streams, expired, farewell
-from api.wire import Asked, BadRequestError, encode
+from api.wire import Asked, BadRequestError
 from models.services.access import Asker
 
 _HEADERS: Final = [

@@ -29,7 +29,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from api.schema.operation import Operation
+from api.schema.operation import Operation, Ready
 from models.services.standing import Standing, standing
 from models.store.unit import StorageUnavailableError, Store
 
@@ -37,6 +37,7 @@ _SOON_SECONDS: Final = 0.1  # after which processes see each other's numbers
 _DATABASE_SECONDS: Final = 2.0  # how long an answer waits for what only the database knows
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OTHER: Final = "other"
+GRAPHQL: Final = "/graphql"
 _LOG: Final = structlog.get_logger("townclerk.metrics")
 _SUM: Final[Any] = "livesum"
 
@@ -52,6 +53,7 @@ class Metrics:
         # what is noted of requests, and not counted yet
         self._seconds: defaultdict[Histogram, list[float]] = defaultdict(list)
         self._counts: defaultdict[Counter, int] = defaultdict(int)
+        self._answered: defaultdict[Ready, list[float]] = defaultdict(list)
         self._under_way = 0
         self._is_to_count = False
         self._shared = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
@@ -122,6 +124,20 @@ class Metrics:
         self._counts[self._way("compiled" if operation.compiled else "executed")] += 1
         self._count_soon()
 
+    def taken(self) -> None:
+        """Count a request that may be answered without a task."""
+        self._under_way += 1
+
+    def passed_on(self) -> None:
+        """Forget it: it begins anew."""
+        self._under_way -= 1
+
+    def answered(self, ready: Ready, seconds: float) -> None:
+        """Count and time a request that was a compiled query and has been answered."""
+        self._under_way -= 1
+        self._answered[ready].append(seconds)
+        self._count_soon()
+
     async def show(self, _request: Request) -> Response:
         """Answer with all numbers in Prometheus' text format; without those of the database while it is away."""
         self._count()
@@ -151,6 +167,14 @@ class Metrics:
     def _count(self) -> None:
         self._is_to_count = False
         self._in_flight.set(self._under_way)
+        for ready, seconds in self._answered.items():
+            self._seconds[self._request("POST", GRAPHQL, "200")] += seconds
+            for field in ready.fields:
+                self._seconds[self._operation("query", field)] += seconds
+            for source, count in ready.sources.items():
+                self._counts[self._resolution(source)] += count * len(seconds)
+            self._counts[self._way("compiled")] += len(seconds)
+        self._answered.clear()
         for counter, number in self._counts.items():
             counter.inc(number)
         self._counts.clear()

@@ -6,13 +6,16 @@ import logging
 import socket
 from typing import Any, Final, cast
 
-from uvicorn._types import ASGISendEvent
+from starlette.types import Scope
+from uvicorn._types import ASGI3Application, ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidMessage
 from websockets.frames import Frame
 
-from api.wire import JSON, BadRequestError, encode
+from api.hatch import HATCH, Hatch, Headers
+from api.json_text import encode
+from api.wire import JSON, BadRequestError
 
 _MOST_MILLISECONDS: Final = 120_000  # above all that the application waits by itself
 _MOST_HEAD: Final = 65_536  # bytes in a row that are no body: of a head, of trailers, of a chunk's extension
@@ -38,6 +41,8 @@ class BoundedHttp(HttpToolsProtocol):
     _idle: asyncio.TimerHandle | None = None
     _kept: asyncio.TimerHandle | None = None
     _answered_at: float = 0.0
+    _in_headers: bool = False
+    _held: tuple[RequestResponseCycle, ASGI3Application] | None = None  # a request whose body is not all here yet
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         connection = cast("socket.socket | None", transport.get_extra_info("socket"))
@@ -57,6 +62,9 @@ class BoundedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._no_body += len(data)
         super().data_received(data)
+        held, self._held = self._held, None
+        if held is not None:
+            self._begin(*held)
         if self._no_body > _MOST_HEAD and not self.transport.is_closing():
             self._refuse(_too_much_head())
         self._watch()
@@ -67,7 +75,9 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._no_body, self._in_head = 0, False
+        self._in_headers = True
         super().on_headers_complete()
+        self._in_headers = False
         new = cast("RequestResponseCycle | None", self.cycle)
         if new is not None and new.transport is self.transport and self.scope["method"] != "HEAD":
             new.transport = _Joining(self.transport)  # type: ignore[assignment]  # as much of one as it takes
@@ -79,6 +89,28 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._in_message = False
         super().on_message_complete()
+        held, self._held = self._held, None
+        if held is not None:
+            self._offer(*held)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """As uvicorn has it, but for what the application may have an answer to at hand, once it is all here."""
+        if self._in_headers and cycle.keep_alive and not cycle.waiting_for_100_continue:
+            hatch: Hatch | None = self.app_state.get(HATCH)
+            if hatch is not None and self.scope["path"] == hatch.path and self.scope["method"] == "POST":
+                self._held = (cycle, app)
+                return
+        self._begin(cycle, app)
+
+    def _begin(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        super()._start_asgi_task(cycle, app)
+
+    def _offer(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        hatch: Hatch = self.app_state[HATCH]
+        is_short = len(cycle.body) <= hatch.body_bytes and not self.flow.write_paused
+        scope = cast("Scope", self.scope)
+        if not (is_short and hatch.takes(scope, bytes(cycle.body), _Reply(self, cycle, app))):
+            self._begin(cycle, app)
 
     def on_response_complete(self) -> None:
         """As uvicorn has it, but for the timer of kept connections: setting one for each request takes long."""
@@ -138,6 +170,45 @@ class BoundedHttp(HttpToolsProtocol):
         if self._under_way is None or not self._under_way.response_started:
             self.transport.write(_refusal(error, self.server_state.default_headers))
         self.transport.close()
+
+
+class _Reply:
+    """Answers a request for which no task was begun, or begins one."""
+
+    __slots__ = ("_app", "_connection", "_cycle")
+
+    def __init__(self, connection: BoundedHttp, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._connection = connection
+        self._cycle = cycle
+        self._app = app
+
+    def send(self, headers: Headers, body: bytes) -> None:
+        cycle, connection = self._cycle, self._connection
+        if cycle.disconnected:
+            return
+        lines = [STATUS_LINE[200], _as_lines(cycle.default_headers)]
+        for name, value in headers:
+            lines += (name, b": ", value, b"\r\n")
+        lines += (b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n", body)
+        cycle.response_started = cycle.response_complete = True
+        connection.transport.write(b"".join(lines))
+        if not cycle.keep_alive:
+            connection.transport.close()
+        connection.on_response_complete()
+
+    def pass_on(self) -> None:
+        self._connection._begin(self._cycle, self._app)  # noqa: SLF001  # whose part this is
+
+
+_spelled: tuple[object, bytes] = (None, b"")
+
+
+def _as_lines(headers: list[tuple[bytes, bytes]]) -> bytes:
+    """Headers that are the same for all answers of a second, spelled once."""
+    global _spelled  # noqa: PLW0603  # one a process
+    if _spelled[0] is not headers:
+        _spelled = (headers, b"".join(name + b": " + value + b"\r\n" for name, value in headers))
+    return _spelled[1]
 
 
 class _Joining:

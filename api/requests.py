@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import ClassVar, Final, Protocol, TextIO
+from typing import ClassVar, Final, NamedTuple, Protocol, TextIO
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,7 +21,7 @@ from api.wire import heads_of
 _SOON_SECONDS: Final = 0.01
 _SANE: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-")
 _LONGEST: Final = 128
-_HEADER: Final = b"x-request-id"
+REQUEST_ID: Final = b"x-request-id"
 _STARTS: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 _BODY: Final = "http.response.body"
 _SWITCHING_PROTOCOLS: Final = 101
@@ -44,14 +44,38 @@ class RequestCounts(Protocol):
         """It has ended: its answer is about to be whole, or never will be."""
 
 
+class Line(NamedTuple):
+    """What is logged of a request: `told` is what is the same for many, `at` when it ended, in seconds since 1970."""
+
+    request_id: str
+    told: "Told"
+    seconds: float
+    at: float
+    path: str | None = None  # where it is too odd to be told as others are
+
+
+class Told(NamedTuple):
+    """What a request was, and what came of it."""
+
+    method: str
+    path: str | None
+    status: int
+    operation: str | None = None
+    fields: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
+
+
 class Lines:
-    """The lines of requests, which go to where all else is logged: those of a moment together, as each takes long."""
+    """The lines of requests, which go to where all else is logged: those of a moment together, as each takes long.
+
+    They are written by hand, since loggers take longer than answers.
+    """
 
     stream: ClassVar[TextIO] = sys.stderr
-    _waiting: ClassVar[list[str]] = []
+    _waiting: ClassVar[list[Line]] = []
 
     @classmethod
-    def add(cls, line: str) -> None:
+    def add(cls, line: Line) -> None:
         """Have a line written soon."""
         if not cls._waiting:
             asyncio.get_running_loop().call_later(_SOON_SECONDS, cls.flush)
@@ -60,9 +84,14 @@ class Lines:
     @classmethod
     def flush(cls) -> None:
         """Write what waits."""
-        lines, cls._waiting = "".join(cls._waiting), []
+        waiting, cls._waiting = cls._waiting, []
         with suppress(OSError, ValueError):  # nobody reads the log any more: no reason not to answer
-            cls.stream.write(lines)
+            cls.stream.write("".join(map(_spelled, waiting)))
+
+
+def logs_requests() -> bool:
+    """Whether lines of requests are wanted."""
+    return _HTTP_LOG.isEnabledFor(logging.INFO)
 
 
 class Requests:
@@ -92,7 +121,7 @@ class Requests:
                 await self._broken(one.request_id)(scope, receive, one.send)
         finally:
             one.end()
-            if _HTTP_LOG.isEnabledFor(logging.INFO):
+            if logs_requests():
                 Lines.add(one.line())
 
 
@@ -103,7 +132,7 @@ class _Request:
 
     def __init__(self, scope: Scope, send: Send, counts: RequestCounts) -> None:
         heads = heads_of(scope)
-        self.request_id = sane_request_id(heads.get(_HEADER))
+        self.request_id = sane_request_id(heads.get(REQUEST_ID))
         self.operation: Operation | None = None
         self.status = 0
         self._scope = scope
@@ -124,7 +153,7 @@ class _Request:
                 self.end()  # before the client has all of the answer, who may ask for the numbers next
         elif step in _STARTS:
             self.status = message.get("status", _SWITCHING_PROTOCOLS)
-            message["headers"] = [*message.get("headers", ()), (_HEADER, self.request_id.encode("ascii"))]
+            message["headers"] = [*message.get("headers", ()), (REQUEST_ID, self.request_id.encode("ascii"))]
         return self._send(message)
 
     def end(self) -> None:
@@ -133,23 +162,18 @@ class _Request:
             self._under_way = False
             self._counts.ended(self._scope, self.status, time.perf_counter() - self._begun)
 
-    def line(self) -> str:
-        """What is logged of it. Written by hand, since loggers take longer than answers."""
-        scope, operation, now = self._scope, self.operation, time.time()
-        path, whole = scope["path"], int(now)
+    def line(self) -> Line:
+        """What is logged of it."""
+        scope, operation = self._scope, self.operation
+        path = scope["path"]
         usual = path if len(path) < _USUAL_LENGTH else None
         if operation is None or scope["type"] != "http":
-            told = _told(scope.get("method", "GET"), usual, self.status)
+            told = Told(scope.get("method", "GET"), usual, self.status)
         else:
             codes = (*operation.codes, *operation.refused_for()) if operation.changes else operation.codes
-            told = _told(scope["method"], usual, self.status, operation.kind, operation.fields, codes)
-        if usual is None:
-            told = f'{told}, "path": {json.dumps(path)}'
-        return (
-            f'{{"request_id": "{self.request_id}", {told}, '
-            f'"milliseconds": {1000 * (time.perf_counter() - self._begun):.1f}, '
-            f'"at": "{_to_the_second(whole)}.{int((now - whole) * 1_000_000):06d}Z"}}\n'
-        )
+            told = Told(scope["method"], usual, self.status, operation.kind, operation.fields, codes)
+        seconds = time.perf_counter() - self._begun
+        return Line(self.request_id, told, seconds, time.time(), path if usual is None else None)
 
 
 _CURRENT: Final[ContextVar[_Request]] = ContextVar("request")
@@ -175,23 +199,26 @@ def sane_request_id(given: bytes | None) -> str:
     return f"{random.getrandbits(128):032x}"  # nobody has to guess it, and it need not be hard to
 
 
+def _spelled(line: Line) -> str:
+    request_id, told, seconds, at, path = line
+    whole = int(at)
+    odd = "" if path is None else f', "path": {json.dumps(path)}'
+    return (
+        f'{{"request_id": "{request_id}", {_same_for_many(told)}{odd}, "milliseconds": {1000 * seconds:.1f}, '
+        f'"at": "{_to_the_second(whole)}.{int((at - whole) * 1_000_000):06d}Z"}}\n'
+    )
+
+
 @lru_cache(maxsize=4096)
-def _told(
-    method: str,
-    path: str | None,
-    status: int,
-    operation: str | None = None,
-    fields: tuple[str, ...] = (),
-    codes: tuple[str, ...] = (),
-) -> str:
+def _same_for_many(told: Told) -> str:
     """What is the same for many requests, as the members of a JSON object."""
-    told: dict[str, object] = {"event": "request", "logger": _HTTP_LOG.name, "level": "info", "method": method}
-    if path is not None:
-        told["path"] = path
-    told["status"] = status
-    if operation is not None:
-        told |= {"operation": operation, "fields": fields, "codes": codes}
-    return json.dumps(told)[1:-1]
+    found: dict[str, object] = {"event": "request", "logger": _HTTP_LOG.name, "level": "info", "method": told.method}
+    if told.path is not None:
+        found["path"] = told.path
+    found["status"] = told.status
+    if told.operation is not None:
+        found |= {"operation": told.operation, "fields": told.fields, "codes": told.codes}
+    return json.dumps(found)[1:-1]
 
 
 @lru_cache(maxsize=2)

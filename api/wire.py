@@ -1,23 +1,23 @@
-"""GraphQL over HTTP as bytes: strict JSON in, answers and refusals out."""
+"""GraphQL over HTTP: what requests ask, answers and refusals."""
 
-import json
 import re
-from collections import Counter
 from collections.abc import Mapping
-from contextlib import suppress
+from functools import lru_cache
 from types import NoneType
 from typing import Any, Final, NamedTuple, Protocol
 
-import orjson
 from graphql import GraphQLError
 from starlette.responses import Response
 from starlette.types import Scope
 from strawberry.types import ExecutionResult
 
+from api.json_text import BadJsonError, encode, read_json
 from api.schema.problems import present
 from models.services.access import Asker
 
 JSON: Final = "application/json"
+_GRAPHQL_JSON: Final = "application/graphql-response+json"
+_LONGEST_ACCEPT: Final = 1000
 EVENT_STREAM: Final = "text/event-stream"
 
 _OBJECT: Final = (dict, NoneType)
@@ -91,6 +91,23 @@ def accepts(accept: str, media_type: str) -> bool:
     return False
 
 
+class Wanted(NamedTuple):
+    """How an answer is to be told: as one of that media type, whose header that is, or as a stream of events."""
+
+    media_type: str
+    header: tuple[bytes, bytes]
+    streams: bool
+
+
+@lru_cache(maxsize=256)
+def wanted_of(accept: bytes) -> Wanted:
+    """What a header Accept asks for."""
+    text = accept[:_LONGEST_ACCEPT].decode("latin-1")
+    # Plain JSON says 200 to whatever was understood; the newer media type 400 to what was not executed.
+    media_type = _GRAPHQL_JSON if accepts(text, _GRAPHQL_JSON) else JSON
+    return Wanted(media_type, (b"content-type", media_type.encode("ascii")), accepts(text, EVENT_STREAM))
+
+
 def read_operation(content_type: bytes, body: bytes, texts: Texts) -> Asked:
     """The operation that a body of that type holds. Raises `BadRequestError`."""
     if content_type != _JSON and content_type.partition(b";")[0].strip().lower() != _JSON:
@@ -119,42 +136,9 @@ def operation_of(parsed: object, texts: Texts, *, weight: int) -> Asked:
 def strict_json(body: bytes) -> object:
     """JSON as RFC 8259 has it, in UTF-8, each key once. Raises `BadRequestError`."""
     try:
-        text = body.decode("utf-8")
-        with suppress(ValueError):  # of which more is told below
-            found, end = _STRICT.raw_decode(text)
-            if end == len(text):
-                return found  # as most have it: with no space around it, for which looking takes as long again
-        return _STRICT.decode(text)
-    except UnicodeDecodeError as error:
-        raise BadRequestError("The body must be UTF-8.") from error
-    except RecursionError as error:
-        raise BadRequestError("The body is nested too deeply.") from error
-    except ValueError as error:
-        raise BadRequestError(f"The body must be JSON: {error}.") from error
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is no JSON value")
-
-
-def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        times = Counter(name for name, _ in pairs)
-        twice = next(name for name in times if times[name] > 1)
-        raise ValueError(f"the key {twice[:80]!r} stands twice in one object")
-    return found
-
-
-_STRICT: Final = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
-
-
-def encode(answer: object) -> bytes:
-    """An answer as UTF-8 JSON; where it holds what has no UTF-8, or numbers of any size, as ASCII with escapes."""
-    try:
-        return orjson.dumps(answer)
-    except TypeError:
-        return json.dumps(answer, separators=(",", ":")).encode("ascii")
+        return read_json(body)
+    except BadJsonError as error:
+        raise BadRequestError(str(error)) from error
 
 
 def answer_of(result: ExecutionResult, asker: Asker) -> dict[str, Any]:

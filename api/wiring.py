@@ -60,8 +60,9 @@ def lane(
     settings: Settings, schema: TownclerkSchema, store: Store, strict: StrictReads, observers: Sequence[Observer]
 ) -> Lane:
     """The short way to the answers of operations that are known."""
-    resolver = Resolver(store, strict, size=settings.resolution_cache_size, seconds=settings.request_seconds)
-    return Lane(schema, resolver, query_limits(settings), observers)
+    kept = settings.resolution_cache_size
+    resolver = Resolver(store, size=kept, seconds=settings.request_seconds)
+    return Lane(schema, resolver, strict, query_limits(settings), observers, kept=kept)
 
 
 def bounds(settings: Settings) -> Bounds:

@@ -51,16 +51,17 @@ _MOST_CONDITIONS: Final = 2  # variables of @skip and @include; each doubles the
 _CONDITIONS: Final = frozenset({"skip", "include"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Plan:
     """What is left of an operation once it is known which fields are skipped.
 
-    `fields` are the names of those of the root, each once. `calls` gives what has to be known for an answer; `answer`
-    takes a value for each call, and gives the result's `data`. Both raise `Bail`, and `answer` whatever a reader or a
-    scalar raises.
+    `fields` are the names of those of the root, each once, and `reads` all that it reads below them, as (type, field).
+    `calls` gives what has to be known for an answer; `answer` takes a value for each call, and gives the result's
+    `data`. Both raise `Bail`, and `answer` whatever a reader or a scalar raises.
     """
 
     fields: tuple[str, ...]
+    reads: frozenset[tuple[str, str]]
     calls: Callable[[Variables], list[Call]]
     answer: Callable[[Sequence[Any]], dict[str, Any]]
 
@@ -181,6 +182,7 @@ class _Compiler:
         self._charge(code.fields)
         return Plan(
             fields=tuple(dict.fromkeys(each.name for each in asked)),
+            reads=frozenset(code.reads),
             calls=calls_of(self._schema, self._operation, asked),
             answer=code.function(parts, of="values"),
         )

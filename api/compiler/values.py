@@ -50,6 +50,7 @@ class Code:
         self._scope: dict[str, Any] = {"missing": _missing, "each_of": _each_of, "INTS": _INTS}
         self._numbers = count()
         self.fields = 0
+        self.reads: set[tuple[str, str]] = set()  # types, and fields of theirs
 
     def completed(self, kind: GraphQLOutputType, details: list[FieldDetails], value: str) -> str:
         """An expression for what is answered of `value`, which is one as well."""
@@ -85,6 +86,7 @@ class Code:
             if node.name.value == "__typename":
                 parts.append(f"{key!r}: {kind.name!r}")
                 continue
+            self.reads.add((kind.name, node.name.value))
             definition = kind.fields[node.name.value]
             parts.append(f"{key!r}: {self.completed(definition.type, below, self._read(definition, node))}")
         return self.function(parts, of="parent")

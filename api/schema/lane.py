@@ -5,27 +5,31 @@ not go this way goes the long one, and gets the same answer.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from graphql import get_operation_ast
 from strawberry.types.field import StrawberryField
 
-from api.compiler import Bail, CompiledOperation, compile_operation
+from api.compiler import Bail, CompiledOperation, Plan, compile_operation
+from api.json_text import encode
 from api.schema import TownclerkSchema
-from api.schema.at_hand import ROOTS, AtHand
+from api.schema.at_hand import ROOTS, Look, NotKeptError, Sources, look_of
 from api.schema.counting import sizes_of
 from api.schema.documents import Kept
 from api.schema.fields import NEED
 from api.schema.limits import QueryLimits, refusal
-from api.schema.operation import Observer, Operation
+from api.schema.operation import Observer, Operation, Ready
 from models.domain.permissions import meets
 from models.domain.tokens import Grant
 from models.domain.vocabulary import MAX_BEADS
+from models.services.resolver import Kept as KeptValues
 from models.services.resolver import Resolver
+from models.store.strict import Rows, StrictReads
 
 _LARGEST: Final = [None] * MAX_BEADS  # a value of a variable that costs as much as any
+_LONGEST: Final = 2000  # bytes of an answer that is kept
 
 
 class Request(Protocol):
@@ -41,20 +45,36 @@ class Request(Protocol):
     def weight(self) -> int: ...
 
 
+class Planned(NamedTuple):
+    """An operation that is compiled, and what it asks of the database."""
+
+    plan: Plan
+    looks: Sequence[Look]
+
+
 class Lane:
-    """One a process. `observers` are told of the operations that it answers."""
+    """One a process. `kept` bounds how many answers it keeps; `observers` are told of those that `answer` gives."""
 
     def __init__(
-        self, schema: TownclerkSchema, resolver: Resolver, limits: QueryLimits, observers: Sequence[Observer]
+        self,
+        schema: TownclerkSchema,
+        resolver: Resolver,
+        strict: StrictReads,
+        limits: QueryLimits,
+        observers: Sequence[Observer],
+        *,
+        kept: int,
     ) -> None:
         self._schema = schema
         self._resolver = resolver
+        self._strict = strict
         self._limits = limits
         self._observers = observers
+        self._answers: KeptValues[tuple[Plan, Hashable], Ready] = KeptValues(kept)
         [self._need] = {_made_from(schema, name).metadata[NEED] for name in ROOTS}
 
-    async def answer(self, asked: Request, grant: Grant) -> dict[str, Any] | None:
-        """The `data` of an operation; None where the executor has to answer. Raises `TimeoutError`."""
+    def planned(self, asked: Request, grant: Grant) -> Planned | None:
+        """How an operation is answered; None where the executor has to. Raises `Bail`, and what inputs raise."""
         known = self._schema.documents.find(asked.query)
         if known is None or asked.weight > self._limits.body_bytes:
             return None
@@ -65,21 +85,52 @@ class Lane:
             compiled = self._compiled(known, asked.query, operation_name)
         if compiled is None or not meets(grant, self._need):
             return None
-        begun = time.perf_counter()
         variables = asked.variables or {}
-        at_hand = AtHand(self._resolver, grant)
+        plan = compiled.plan(variables)
+        return Planned(plan, [look_of(call, self._resolver, grant) for call in plan.calls(variables)])
+
+    def ready(self, planned: Planned, found: Sequence[Rows]) -> Ready:
+        """The answer, of the rows that were found for each look. Raises `NotKeptError`, `Bail`, and what readers raise.
+
+        What it is made of never changes, so that it is made once, as long as it is kept.
+        """
+        plan, looks = planned
+        if len(looks) > 1 or not looks or not plan.reads.isdisjoint(looks[0].tells_more):
+            return _made(plan, looks, found)
+        made_of = looks[0].made_of(found[0])
+        if made_of is None:
+            return _made(plan, looks, found)
+        key = (plan, made_of)
+        kept = self._answers.get(key)
+        if kept is None:
+            kept = _made(plan, looks, found)
+            if len(kept.body) <= _LONGEST:
+                self._answers.keep(key, kept)
+        return kept
+
+    async def answer(self, asked: Request, grant: Grant) -> Ready | None:
+        """The answer to an operation; None where the executor has to give it. Raises `TimeoutError`."""
+        begun = time.perf_counter()
         try:
-            plan = compiled.plan(variables)
-            values = await at_hand.values(plan.calls(variables))
-            data: dict[str, Any] = plan.answer(values)
+            planned = self.planned(asked, grant)
+            if planned is None:
+                return None
+            found = [await self._strict.rows(look.statement, look.keys) for look in planned.looks]
+            try:
+                ready = self.ready(planned, found)
+            except NotKeptError:
+                for look, rows in zip(planned.looks, found, strict=True):
+                    await look.load(rows)
+                ready = self.ready(planned, found)
         except TimeoutError:
             raise
         except Exception:  # noqa: BLE001  # whatever it is, the executor comes upon it as well, and tells
             return None
-        operation = Operation(kind="query", fields=plan.fields, resolutions=at_hand.sources, compiled=True, begun=begun)
+        sources = dict(ready.sources)
+        operation = Operation(kind="query", fields=ready.fields, resolutions=sources, compiled=True, begun=begun)
         for observer in self._observers:
             observer(operation)
-        return data
+        return ready
 
     def _compiled(self, known: Kept, text: str, operation_name: str | None) -> CompiledOperation | None:
         """An operation of a document, compiled if it can be; looked into once."""
@@ -99,6 +150,12 @@ class Lane:
                 found = None
         known.compiled[operation_name] = found
         return found
+
+
+def _made(plan: Plan, looks: Sequence[Look], found: Sequence[Rows]) -> Ready:
+    sources = Sources()
+    values = [look.value(rows, sources) for look, rows in zip(looks, found, strict=True)]
+    return Ready(body=encode({"data": plan.answer(values)}), fields=plan.fields, sources=sources)
 
 
 def _made_from(schema: TownclerkSchema, name: str) -> StrawberryField:

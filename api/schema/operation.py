@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -26,13 +26,22 @@ class Operation:
     fields: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
     changes: defaultdict[tuple[str, str], int] = field(default_factory=_none_yet)
-    resolutions: defaultdict[str, int] = field(default_factory=_none_yet)
+    resolutions: MutableMapping[str, int] = field(default_factory=_none_yet)
     compiled: bool = False
     begun: float = field(default_factory=time.perf_counter)
 
     def refused_for(self) -> list[str]:
         """The codes that its mutations were refused for."""
         return sorted({outcome for _, outcome in self.changes} - {DONE}) if self.changes else []
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ready:
+    """The answer to a query, as it is sent, with the fields of the root and the sources of what was resolved."""
+
+    body: bytes
+    fields: tuple[str, ...]
+    sources: Mapping[str, int]
 
 
 Observer = Callable[[Operation], None]  # is told once an operation has ended

@@ -41,7 +41,7 @@ class Statement:
         self.name = name
         self.lanes = lanes
         # of one key, and of several
-        self.sqlite = (f"{text} = ?", f"{text} IN (SELECT value FROM json_each(?))")
+        self.sqlite = (f"{text} = ?", f"{text} IN (SELECT value FROM json_each(?))")  # noqa: S608  # constants
         self.postgresql = (f"{text} = $1", f"{text} = ANY($1::text[])")
 
 

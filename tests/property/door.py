@@ -11,13 +11,14 @@ from sqlalchemy.pool import NullPool
 from starlette.types import Message, Scope
 
 from api import wiring
-from api.door import GraphQLDoor, Turnstile
+from api.door import GraphQLDoor
 from api.event_stream import EventStream
 from api.pubsub import PubSub
 from api.schema import build_schema
 from api.schema.lane import Lane
 from api.schema.limits import QueryLimits
 from api.settings import Settings
+from api.turnstile import Turnstile
 from models.services.credentials import TokenBook
 from models.services.resolver import Resolver
 from models.store.engine import Database
@@ -47,7 +48,8 @@ PUBSUB: Final = PubSub(STORE, poll_seconds=60)
 def door(limits: QueryLimits) -> GraphQLDoor:
     schema = build_schema(limits=limits)
     texts = wiring.texts(SETTINGS, schema)
-    lane = Lane(schema, Resolver(STORE, strict_reads(STORE.database), size=1, seconds=1), limits, ())
+    resolver = Resolver(STORE, size=1, seconds=1)
+    lane = Lane(schema, resolver, strict_reads(STORE.database), limits, (), kept=1)
     doorkeeper = wiring.doorkeeper(SETTINGS, STORE, TokenBook(STORE, strict_reads(STORE.database), size=1))
     streams = wiring.streams(SETTINGS, schema, texts, STORE, PUBSUB, doorkeeper)
     streamed = partial(EventStream, streams)

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from api.json_text import encode
 from api.schema.documents import DocumentCache
 from api.trusted import Texts
-from api.wire import Asked, BadRequestError, encode, operation_of, strict_json
+from api.wire import Asked, BadRequestError, operation_of, strict_json
 from tests.property.strategies import THOROUGH
 from tests.sizes import sized
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from api.door import Turnstile
+from api.turnstile import Turnstile
 from api.wire import BadRequestError
 from models.domain.tokens import EVERYTHING
 from models.services.access import Asker, named_asker
