@@ -16,7 +16,7 @@ from starlette.types import Scope
 from api.auth import Doorkeeper
 from api.requests import REQUEST_ID, Line, Lines, Told, logs_requests, sane_request_id
 from api.schema.lane import Lane, Planned
-from api.schema.operation import Ready
+from api.schema.operation import Ready, Summary
 from api.turnstile import Turnstile
 from api.wire import BadRequestError, Texts, heads_of, read_operation, wanted_of
 from models.store.strict import Rows, StrictReads
@@ -49,7 +49,7 @@ class Counts(Protocol):
     def passed_on(self) -> None:
         """It is not, but will be counted as others are."""
 
-    def answered(self, ready: Ready, seconds: float) -> None:
+    def answered(self, summary: Summary, seconds: float) -> None:
         """It is answered, with status 200."""
 
 
@@ -127,9 +127,11 @@ class Hatch:
             taken.reply.pass_on()
             return
         seconds = time.perf_counter() - taken.begun
-        self._counts.answered(ready, seconds)  # before the client has the answer, who may ask for the numbers next
+        self._counts.answered(
+            ready.summary, seconds
+        )  # before the client has the answer, who may ask for the numbers next
         if logs_requests():
-            Lines.add(Line(taken.request_id, self._told(ready.fields), seconds, time.time()))
+            Lines.add(Line(taken.request_id, self._told(ready.summary.fields), seconds, time.time()))
         length = b"%d" % len(ready.body)
         headers = ((b"content-length", length), taken.content_type, (REQUEST_ID, taken.request_id.encode("ascii")))
         taken.reply.send(headers, ready.body)

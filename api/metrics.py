@@ -29,7 +29,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from api.schema.operation import Operation, Ready
+from api.schema.operation import Operation, Summary
 from models.services.standing import Standing, standing
 from models.store.unit import StorageUnavailableError, Store
 
@@ -53,7 +53,7 @@ class Metrics:
         # what is noted of requests, and not counted yet
         self._seconds: defaultdict[Histogram, list[float]] = defaultdict(list)
         self._counts: defaultdict[Counter, int] = defaultdict(int)
-        self._answered: defaultdict[Ready, list[float]] = defaultdict(list)
+        self._answered: defaultdict[Summary, list[float]] = defaultdict(list)
         self._under_way = 0
         self._is_to_count = False
         self._shared = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
@@ -132,10 +132,10 @@ class Metrics:
         """Forget it: it begins anew."""
         self._under_way -= 1
 
-    def answered(self, ready: Ready, seconds: float) -> None:
+    def answered(self, summary: Summary, seconds: float) -> None:
         """Count and time a request that was a compiled query and has been answered."""
         self._under_way -= 1
-        self._answered[ready].append(seconds)
+        self._answered[summary].append(seconds)
         self._count_soon()
 
     async def show(self, _request: Request) -> Response:
@@ -167,11 +167,11 @@ class Metrics:
     def _count(self) -> None:
         self._is_to_count = False
         self._in_flight.set(self._under_way)
-        for ready, seconds in self._answered.items():
+        for (fields, sources), seconds in self._answered.items():
             self._seconds[self._request("POST", GRAPHQL, "200")] += seconds
-            for field in ready.fields:
+            for field in fields:
                 self._seconds[self._operation("query", field)] += seconds
-            for source, count in ready.sources.items():
+            for source, count in sources:
                 self._counts[self._resolution(source)] += count * len(seconds)
             self._counts[self._way("compiled")] += len(seconds)
         self._answered.clear()

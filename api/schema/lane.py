@@ -20,7 +20,7 @@ from api.schema.counting import sizes_of
 from api.schema.documents import Kept
 from api.schema.fields import NEED
 from api.schema.limits import QueryLimits, refusal
-from api.schema.operation import Observer, Operation, Ready
+from api.schema.operation import Observer, Operation, Ready, Summary
 from models.domain.permissions import meets
 from models.domain.tokens import Grant
 from models.domain.vocabulary import MAX_BEADS
@@ -126,8 +126,8 @@ class Lane:
             raise
         except Exception:  # noqa: BLE001  # whatever it is, the executor comes upon it as well, and tells
             return None
-        sources = dict(ready.sources)
-        operation = Operation(kind="query", fields=ready.fields, resolutions=sources, compiled=True, begun=begun)
+        fields, sources = ready.summary
+        operation = Operation(kind="query", fields=fields, resolutions=dict(sources), compiled=True, begun=begun)
         for observer in self._observers:
             observer(operation)
         return ready
@@ -155,7 +155,7 @@ class Lane:
 def _made(plan: Plan, looks: Sequence[Look], found: Sequence[Rows]) -> Ready:
     sources = Sources()
     values = [look.value(rows, sources) for look, rows in zip(looks, found, strict=True)]
-    return Ready(body=encode({"data": plan.answer(values)}), fields=plan.fields, sources=sources)
+    return Ready(encode({"data": plan.answer(values)}), Summary(plan.fields, tuple(sources.items())))
 
 
 def _made_from(schema: TownclerkSchema, name: str) -> StrawberryField:

@@ -2,10 +2,10 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 DONE: Final = "DONE"
 
@@ -26,7 +26,7 @@ class Operation:
     fields: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
     changes: defaultdict[tuple[str, str], int] = field(default_factory=_none_yet)
-    resolutions: MutableMapping[str, int] = field(default_factory=_none_yet)
+    resolutions: dict[str, int] = field(default_factory=_none_yet)
     compiled: bool = False
     begun: float = field(default_factory=time.perf_counter)
 
@@ -35,13 +35,18 @@ class Operation:
         return sorted({outcome for _, outcome in self.changes} - {DONE}) if self.changes else []
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Ready:
-    """The answer to a query, as it is sent, with the fields of the root and the sources of what was resolved."""
+class Summary(NamedTuple):
+    """What is told of a query that was answered: the fields of its root, its resolutions by their rules' sources."""
+
+    fields: tuple[str, ...]
+    sources: tuple[tuple[str, int], ...]
+
+
+class Ready(NamedTuple):
+    """The answer to a query, as it is sent."""
 
     body: bytes
-    fields: tuple[str, ...]
-    sources: Mapping[str, int]
+    summary: Summary
 
 
 Observer = Callable[[Operation], None]  # is told once an operation has ended

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final, Self
 
 from models.domain.errors import InvalidModel, Problem, UnknownRig, refuse_if_any
@@ -295,6 +295,7 @@ def resolve(table: Table, task: Task) -> Resolution:
     return Resolution(table=table, task=task, matched=_SYSTEM)
 
 
+@lru_cache(maxsize=1024)
 def fingerprint(model: str, small_model: str) -> str:
     """Hex SHA-256 of the UTF-8 bytes of `model`, a line feed, `small_model`: equal ones start identical sessions."""
     return hashlib.sha256(f"{model}\n{small_model}".encode()).hexdigest()

@@ -1,10 +1,11 @@
 """What beads and mayors run on right now: strict reads, and what they name, which never changes and is kept."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Generic, TypeVar
+from functools import lru_cache, partial
+from typing import Final, Generic, TypeVar
 
 from models.domain.mayor import ModelPair, desired_pair
 from models.domain.resolution import Resolution, Task, resolve
@@ -19,6 +20,8 @@ K = TypeVar("K")
 V = TypeVar("V")
 T = TypeVar("T")
 
+
+_task_of: Final = lru_cache(maxsize=4096)(Task.from_signature)  # many beads are of few kinds, in all towns
 
 ResolutionKey = tuple[str, int, str]  # town, the version of its set, the task's signature
 
@@ -37,14 +40,14 @@ class Kept(Generic[K, V]):
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._values: dict[K, V] = {}
+        self._values: OrderedDict[K, V] = OrderedDict()  # as the first of a dict takes long to find, once many are gone
         self.get: Callable[[K], V | None] = self._values.get
 
     def keep(self, key: K, value: V) -> V:
         """Keep a value, in place of the one that was kept longest ago."""
         self._values[key] = value
         if len(self._values) > self._size:
-            del self._values[next(iter(self._values))]
+            self._values.popitem(last=False)
         return value
 
 
@@ -71,7 +74,7 @@ class Resolver:
             town_id, version, signature = key
             compiled = self._store.tables.known((town_id, version))
             if compiled is not None:
-                found = self._resolutions.keep(key, resolve(compiled.table, Task.from_signature(signature)))
+                found = self._resolutions.keep(key, resolve(compiled.table, _task_of(signature)))
         return found
 
     def has_rig(self, town_id: str, rig_id: str | None) -> bool:

@@ -9,8 +9,9 @@ Sessions and rows cost many times what such a statement does, so these speak to 
 import asyncio
 import json
 import sqlite3
+import time
 from abc import ABC, abstractmethod
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -59,6 +60,7 @@ TOKENS: Final = Statement("tokens", "SELECT token_id FROM tokens WHERE revoked_a
 
 _AWAY: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _MOST: Final = 1000  # keys of a statement, but for those of one request, which may be more
+_AT_ONCE_SECONDS: Final = 50e-6  # between two who ask, neither of whom waited for the other's answer
 _SECONDS: Final = 5.0  # for a statement, and for making a connection
 
 Rows = Sequence[Any]
@@ -109,34 +111,60 @@ def strict_reads(database: Database) -> StrictReads:
     return _Sqlite(database) if database.is_sqlite else _Postgresql(database)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    keys: Sequence[str]
+    then: Then
+
+
 class _Sqlite(StrictReads):
-    """One connection, asked in the event loop's own thread: a lookup takes less than handing it to another would."""
+    """One connection, asked in the event loop's own thread: a lookup takes less than handing it to another would.
+
+    Where many ask, those of one turn of the event loop share a statement, as they share the locks that it takes then.
+    """
 
     def __init__(self, database: Database) -> None:
         self._file = str(database.url.database)
         self._cursor: sqlite3.Cursor | None = None
+        self._waiting: defaultdict[Statement, list[_Asked]] = defaultdict(list)
+        self._shares = False
+        self._asked_at = 0.0
 
     def ask(self, statement: Statement, keys: Sequence[str], then: Then) -> None:
+        if self._shares:
+            if not self._waiting:
+                asyncio.get_running_loop().call_soon(self._serve)
+            self._waiting[statement].append(_Asked(keys, then))
+            return
+        now = time.perf_counter()
+        self._shares, self._asked_at = now - self._asked_at < _AT_ONCE_SECONDS, now
+        self._answer(statement, [_Asked(keys, then)])
+
+    def _serve(self) -> None:
+        waiting, self._waiting = self._waiting, defaultdict(list)
+        self._shares = any(len(asked) > 1 for asked in waiting.values())
+        for statement, asked in waiting.items():
+            self._answer(statement, asked)
+
+    def _answer(self, statement: Statement, asked: Sequence[_Asked]) -> None:
         try:
-            found: Rows | StorageUnavailableError = self._rows(statement, keys)
-        except StorageUnavailableError as error:
-            found = error
-        then(found)
+            rows = self._rows(statement, _keys_of(asked))
+        except sqlite3.Error as error:
+            self._give_up()
+            _fail(asked, error)
+        else:
+            _hand_out(rows, asked)
 
     async def close(self) -> None:
         self._give_up()
 
     def _rows(self, statement: Statement, keys: Sequence[str]) -> Rows:
-        try:
-            cursor = self._cursor or self._connect()
-            # All rows are fetched: a statement that is not at its end would hold on to what it saw.
-            of_one, of_many = statement.sqlite
-            if len(keys) == 1:
-                return cursor.execute(of_one, keys).fetchall()
-            return cursor.execute(of_many, (json.dumps(keys),)).fetchall()
-        except sqlite3.Error as error:
-            self._give_up()
-            raise StorageUnavailableError from error
+        cursor = self._cursor or self._connect()
+        # All rows are fetched: a statement that is not at its end would hold on to what it saw.
+        of_one, of_many = statement.sqlite
+        if len(keys) == 1:
+            return cursor.execute(of_one, keys).fetchall()
+        return cursor.execute(of_many, (json.dumps(keys),)).fetchall()
 
     def _connect(self) -> sqlite3.Cursor:
         # a busy database is left to those who may wait for it: nothing else goes on in this thread
@@ -167,12 +195,6 @@ class _Postgresql(StrictReads):
     async def close(self) -> None:
         for shared in self._shared.values():
             shared.close()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Asked:
-    keys: Sequence[str]
-    then: Then
 
 
 class _Shared:
@@ -219,8 +241,7 @@ class _Shared:
             try:
                 if connection is None:
                     connection = await self._connect()
-                keys = batch[0].keys if len(batch) == 1 else list({key for asked in batch for key in asked.keys})
-                rows = await _fetch(connection, self._statement, keys)
+                rows = await _fetch(connection, self._statement, _keys_of(batch))
             except BaseException as error:
                 is_away = isinstance(error, _AWAY) and not isinstance(error, TimeoutError)
                 if is_away and not is_new:  # it may have been dead for long
@@ -277,6 +298,10 @@ async def _fetch(connection: Any, statement: Statement, keys: Sequence[str]) -> 
     return rows
 
 
+def _keys_of(asked: Sequence[_Asked]) -> Sequence[str]:
+    return asked[0].keys if len(asked) == 1 else list({key for each in asked for key in each.keys})
+
+
 def _fail(asked: Iterable[_Asked], error: BaseException) -> None:
     for each in asked:
         unavailable = StorageUnavailableError()
@@ -284,7 +309,7 @@ def _fail(asked: Iterable[_Asked], error: BaseException) -> None:
         each.then(unavailable)
 
 
-def _hand_out(rows: list[Any], batch: Sequence[_Asked]) -> None:
+def _hand_out(rows: Rows, batch: Sequence[_Asked]) -> None:
     """Give each who asked the rows of their keys."""
     if len(batch) == 1:
         batch[0].then(rows)

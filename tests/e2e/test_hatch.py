@@ -1,0 +1,271 @@
+"""What is handed out through the hatch is what the door would answer, whoever asks, and however it is sent."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import asyncpg
+import pytest
+
+from models.store.strict import STRICT_READER
+from tests.client import Api
+from tests.databases import Databases
+from tests.e2e.guarded import guarded
+from tests.e2e.process import Server
+from tests.raw import JSON_BODY, Answer, Wire, head, request, wire
+from tests.tokens import make_token
+from tests.towns import HAIKU, make_town, publish, rule, sync
+
+TO_THE_DOOR: Final = "Origin: https://elsewhere.example"  # whatever a page of elsewhere asks goes there
+BLOCKED: Final = (
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database() "
+    "AND wait_event_type = 'Lock'"
+)
+RESOLUTION: Final = "query ($id: ID!) { resolution(beadId: $id) { model because matchedRule { key source } } }"
+PARTS: Final = (1, 30, 60)  # where a body is torn apart
+QUESTIONS: Final[dict[str, str]] = {
+    "resolution": RESOLUTION,
+    "with its bead": "query ($id: ID!) { resolution(beadId: $id) { beadId model considered { key outcome } } }",
+    "resolutions": "query ($ids: [ID!]!) { resolutions(beadIds: $ids) { beadId resolution { model } error { code } } }",
+    "taskResolution": 'query ($t: ID!) { taskResolution(townId: $t, task: {rigId: "web"}) { model because } }',
+    "mayor": "query ($t: ID!) { town(townId: $t) { name mayor { desired { model } restartRequired } } }",
+}
+
+
+@pytest.fixture(scope="module")
+def server(backend: str, databases: Databases) -> Iterator[Server]:
+    with guarded(databases.fresh(backend)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def town(server: Server) -> str:
+    return filled(server.api)
+
+
+def filled(api: Api) -> str:
+    """A town with an override and three beads, of which `{town}-0` and `{town}-2` are alike, and `{town}-1` is not."""
+    town_id = make_town(api)
+    publish(api, town_id, overrides=[rule(HAIKU, "POLECAT", "gt:pr-fixup")])
+    fixups = [{"beadId": f"{town_id}-{number}", "labels": ["gt:pr-fixup"]} for number in (0, 2)]
+    sync(api, town_id, *fixups, {"beadId": f"{town_id}-1"})
+    return town_id
+
+
+def asked(query: str, **variables: Any) -> bytes:
+    return json.dumps({"query": query, "variables": variables}).encode()
+
+
+def about(name: str, town_id: str) -> bytes:
+    variables = {"id": f"{town_id}-0", "ids": [f"{town_id}-0", "nowhere", f"{town_id}-1"], "t": town_id}
+    query = QUESTIONS[name]
+    return asked(query, **{key: value for key, value in variables.items() if f"${key}:" in query})
+
+
+def warmed(api: Api, body: bytes) -> None:
+    """Have all kept that an answer takes."""
+    for _ in range(3):
+        assert request(api, JSON_BODY, body=body).status == 200
+
+
+def told(answer: Answer) -> tuple[int, dict[str, str], bytes]:
+    """An answer without what is the moment's."""
+    return answer.status, {name: value for name, value in answer.headers.items() if name != "date"}, answer.body
+
+
+# ---- the same
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "application/graphql-response+json"])
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_answer__at_the_hatch__is_the_doors(server: Server, town: str, name: str, accept: str) -> None:
+    body = about(name, town)
+    lines = (JSON_BODY, f"Accept: {accept}", "X-Request-Id: the-same")
+    warmed(server.api, body)
+    at_the_hatch = told(request(server.api, *lines, body=body))
+    assert at_the_hatch == told(request(server.api, *lines, TO_THE_DOOR, body=body))
+    assert at_the_hatch[1]["x-request-id"] == "the-same"
+    assert at_the_hatch[2].startswith(b'{"data":{')
+
+
+@pytest.mark.parametrize("is_bound", [True, False])
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_answer__for_those_who_may_see_less__is_the_doors(
+    server: Server, town: str, name: str, *, is_bound: bool
+) -> None:
+    body = about(name, town)
+    warmed(server.api, body)  # so that all of it is known
+    scope, towns = ("dispatcher", [make_town(server.api)]) if is_bound else ("auditor", None)
+    other = server.api.holding(make_token(server.api.url, scope, towns=towns))
+    for _ in range(2):
+        found = [told(request(other, JSON_BODY, "X-Request-Id: s", *more, body=body)) for more in ((), (TO_THE_DOOR,))]
+        assert found[0] == found[1]
+
+
+def test_beads__that_are_alike__are_each_told_by_their_names(server: Server, town: str) -> None:
+    warmed(server.api, about("with its bead", town))
+    for bead_id in (f"{town}-0", f"{town}-2"):
+        body = asked(QUESTIONS["with its bead"], id=bead_id)
+        assert json.loads(request(server.api, JSON_BODY, body=body).body)["data"]["resolution"]["beadId"] == bead_id
+
+
+def test_bead__that_moves__is_answered_as_it_stands(server: Server, town: str) -> None:
+    body = asked(RESOLUTION, id=f"{town}-1")
+    warmed(server.api, body)
+    before = request(server.api, JSON_BODY, body=body).body
+    sync(server.api, town, {"beadId": f"{town}-1", "labels": ["gt:pr-fixup"]})
+    after = request(server.api, JSON_BODY, body=body).body
+    assert (HAIKU in before.decode(), HAIKU in after.decode()) == (False, True)
+
+
+# ---- however it is sent
+
+
+def test_body__that_comes_in_parts__is_answered(server: Server, town: str) -> None:
+    body = about("resolution", town)
+    warmed(server.api, body)
+    whole = request(server.api, JSON_BODY, body=body).body
+    for at in PARTS:
+        with wire(server.api) as made:
+            made.send(head(JSON_BODY, f"Content-Length: {len(body)}", api=server.api), body[:at])
+            assert request(server.api, JSON_BODY, body=body).body == whole
+            made.send(body[at:])
+            assert made.answer().body == whole
+
+
+def test_requests__sent_at_once__are_answered_in_their_order(server: Server, town: str) -> None:
+    bodies = [about(name, town) for name in QUESTIONS]
+    for body in bodies:
+        warmed(server.api, body)
+    alone = [request(server.api, JSON_BODY, body=body).body for body in bodies]
+    with wire(server.api) as made:
+        made.send(
+            *(
+                head(JSON_BODY, f"Content-Length: {len(body)}", f"X-Request-Id: number-{number}", api=server.api) + body
+                for number, body in enumerate(bodies)
+            )
+        )
+        stream = made.socket.makefile("rb")
+        for number, body in enumerate(alone):
+            lines = iter(stream.readline, b"\r\n")
+            heads = dict(line.rstrip().lower().split(b": ", 1) for line in lines if b": " in line)
+            assert heads[b"x-request-id"] == b"number-%d" % number
+            assert stream.read(int(heads[b"content-length"])) == body
+
+
+def test_connection__that_is_to_be_closed__is(server: Server, town: str) -> None:
+    body = about("resolution", town)
+    warmed(server.api, body)
+    with wire(server.api) as made:
+        made.send(head(JSON_BODY, "Connection: close", f"Content-Length: {len(body)}", api=server.api), body)
+        answer = made.ended()
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"\r\nconnection: close\r\n" in answer
+
+
+def test_body__that_waits_to_be_asked_for__is(server: Server, town: str) -> None:
+    body = about("resolution", town)
+    warmed(server.api, body)
+    with wire(server.api) as made:
+        made.send(head(JSON_BODY, "Expect: 100-continue", f"Content-Length: {len(body)}", api=server.api))
+        assert made.socket.recv(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        made.send(body)
+        assert made.answer().status == 200
+
+
+# ---- what is noted of it
+
+
+def test_requests__at_the_hatch__are_logged_and_counted_as_the_others(backend: str, databases: Databases) -> None:
+    with guarded(databases.fresh(backend)) as server:
+        body = about("resolution", filled(server.api))
+        warmed(server.api, body)
+        before = numbers(server.api)
+        for more in ((), (TO_THE_DOOR,)):
+            assert request(server.api, JSON_BODY, f"X-Request-Id: r{len(more)}", *more, body=body).status == 200
+        after = numbers(server.api)
+    counted = {name: after[name] - before.get(name, 0) for name in after if "_count{" in name or "_total{" in name}
+    assert {name: count for name, count in counted.items() if count and "metrics" not in name} == {
+        'townclerk_http_request_seconds_count{method="POST",path="/graphql",status="200"}': 2,
+        'townclerk_graphql_operation_seconds_count{field="resolution",operation="query"}': 2,
+        'townclerk_graphql_operations_total{way="compiled"}': 2,
+        'townclerk_resolutions_total{source="OVERRIDE"}': 2,
+    }
+    lines = [json.loads(line) for line in server.log]
+    told = [{**line, "milliseconds": 0, "at": ""} for line in lines if line.get("request_id") in {"r0", "r1"}]
+    assert [{**line, "request_id": ""} for line in told[:1]] == [{**line, "request_id": ""} for line in told[1:]]
+    assert told[0]["fields"] == ["resolution"]
+
+
+def numbers(api: Api) -> dict[str, float]:
+    text = request(api, method="GET", path="/metrics").body.decode()
+    lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, _, value in lines}
+
+
+def test_rate__of_a_credential__counts_each_request_once(backend: str, databases: Databases) -> None:
+    url = databases.fresh(backend)
+    with guarded(url, max_requests_per_second=2) as server:
+        town_id = filled(server.api)
+        warmed(server.api.holding(make_token(url, "dispatcher")), about("resolution", town_id))
+        other = server.api.holding(make_token(url, "dispatcher"))
+        body = asked(RESOLUTION, id="nowhere")  # which is found out at the hatch, and told at the door
+        assert [request(other, JSON_BODY, body=body).status for _ in range(4)] == [200] * 4
+        statuses = {request(other, JSON_BODY, body=body).status for _ in range(40)}
+        assert 429 in statuses
+
+
+# ---- while the database keeps it waiting
+
+
+only_postgresql = pytest.mark.parametrize("backend", ["postgresql"], indirect=True, scope="module")
+
+
+@contextmanager
+def waiting(api: Api, body: bytes, heard: list[bytes] | None = None) -> Iterator[Wire]:
+    """A request that waits for a table that is taken. That is given back in the end, and what comes then is heard."""
+    with asyncio.Runner() as runner:
+        holder = runner.run(asyncpg.connect(api.url))
+        onlooker = runner.run(asyncpg.connect(api.url))
+        taken = holder.transaction()
+        runner.run(taken.start())
+        runner.run(holder.execute("LOCK TABLE beads IN ACCESS EXCLUSIVE MODE"))
+        with wire(api) as made:
+            made.send(head(JSON_BODY, f"Content-Length: {len(body)}", api=api), body)
+            while runner.run(onlooker.fetchval(BLOCKED, STRICT_READER)) == 0:
+                pass
+            yield made
+            runner.run(taken.rollback())
+            if heard is not None:
+                heard.append(made.ended())
+            for connection in (holder, onlooker):
+                runner.run(connection.close())
+
+
+@only_postgresql
+def test_client__that_goes_before_its_answer__leaves_its_place(backend: str, databases: Databases) -> None:
+    with guarded(databases.fresh(backend), max_requests=2) as server:
+        body = about("resolution", filled(server.api))
+        warmed(server.api, body)
+        with waiting(server.api, body) as made:
+            assert request(server.api, JSON_BODY, body=body).refusal == (503, ["BUSY"])
+            made.goes()
+        while (answer := request(server.api, JSON_BODY, body=body)).status != 200:
+            assert answer.refusal == (503, ["BUSY"])
+        assert numbers(server.api)["townclerk_http_requests_in_flight"] == 1  # this one
+
+
+@only_postgresql
+def test_server__that_is_asked_to_end__answers_what_waits(backend: str, databases: Databases) -> None:
+    with guarded(databases.fresh(backend), shutdown_seconds=20) as server:
+        body = about("resolution", filled(server.api))
+        warmed(server.api, body)
+        heard: list[bytes] = []
+        with waiting(server.api, body, heard):
+            server.ask_to_end()
+            server.until_logged("Shutting down")
+        [answer] = heard
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert b"\r\nconnection: close\r\n" in answer
