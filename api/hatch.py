@@ -7,14 +7,12 @@ lane; and it leaves the same line in the log and the same numbers.
 """
 
 import time
-from collections.abc import Sequence
-from functools import partial
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from starlette.types import Scope
 
 from api.auth import Doorkeeper
-from api.requests import REQUEST_ID, Line, Lines, Told, logs_requests, sane_request_id
+from api.requests import REQUEST_ID, Lines, Told, sane_request_id
 from api.schema.lane import Lane, Planned
 from api.schema.operation import Ready, Summary
 from api.turnstile import Turnstile
@@ -25,16 +23,16 @@ from models.store.unit import StorageUnavailableError
 # What asks for more than an answer: leave for pages of elsewhere, and acting for somebody else.
 _MORE: Final = frozenset({b"origin", b"x-on-behalf-of"})
 
-HATCH: Final = "hatch"  # under which servers find it in the state of the lifespan
+_LINES: Final = b"content-length: %d\r\ncontent-type: %b\r\n" + REQUEST_ID + b": %b\r\n"
 
-Headers = Sequence[tuple[bytes, bytes]]
+HATCH: Final = "hatch"  # under which servers find it in the state of the lifespan
 
 
 class Reply(Protocol):
     """The server's end of one request."""
 
-    def send(self, headers: Headers, body: bytes) -> None:
-        """Answer, with status 200."""
+    def send(self, lines: bytes, body: bytes) -> None:
+        """Answer, with status 200 and headers as HTTP/1.1 spells them, each with its end of line."""
 
     def pass_on(self) -> None:
         """Have the application answer."""
@@ -51,18 +49,6 @@ class Counts(Protocol):
 
     def answered(self, summary: Summary, seconds: float) -> None:
         """It is answered, with status 200."""
-
-
-class _Taken(NamedTuple):
-    """A request that waits for its rows; `whose` is under what it is counted."""
-
-    begun: float
-    scope: Scope
-    request_id: str
-    whose: str
-    content_type: tuple[bytes, bytes]
-    planned: Planned
-    reply: Reply
 
 
 class Hatch:
@@ -87,7 +73,7 @@ class Hatch:
         self._lane = lane
         self._strict = strict
         self._counts = counts
-        self._told = partial(Told, "POST", path, 200, "query")
+        self._tellings: dict[tuple[str, ...], Told] = {}  # by the fields of roots, of which there are few
 
     def takes(self, scope: Scope, body: bytes, reply: Reply) -> bool:
         """Whether it is taken, which `reply` hears more of, at once or later. Where not, nothing has come of it."""
@@ -97,47 +83,53 @@ class Hatch:
         holder = self._doorkeeper.known(heads)
         if holder is None or wanted.streams or not _MORE.isdisjoint(heads):
             return False
+        whose = holder.token_id
         try:
             asked = read_operation(heads.get(b"content-type", b""), body, self._texts)
             planned = self._lane.planned(asked, holder.grant)
             if planned is None or len(planned.looks) != 1:
                 return False
-            whose = holder.token_id
-            self._turnstile.enter(whose)
-            try:
-                self._doorkeeper.spend(whose)
-            except BadRequestError:
-                self._turnstile.leave(whose)
-                return False
+            self._enter(whose)
         except Exception:  # noqa: BLE001  # whatever it is, the door comes upon it as well, and tells
             return False
         self._counts.taken()
-        request_id = sane_request_id(heads.get(REQUEST_ID))
-        taken = _Taken(begun, scope, request_id, whose, wanted.header, planned, reply)
+
+        def found(rows: Rows | StorageUnavailableError) -> None:
+            self._turnstile.leave(whose)
+            ready = None if isinstance(rows, StorageUnavailableError) else self._ready(planned, rows)
+            if ready is None:
+                self._counts.passed_on()
+                scope["state"]["spent"] = True
+                reply.pass_on()
+                return
+            request_id = sane_request_id(heads.get(REQUEST_ID))
+            self._note(ready.summary, request_id, time.perf_counter() - begun)  # before the client can ask for it
+            lines = _LINES % (len(ready.body), wanted.media_type.encode("ascii"), request_id.encode("ascii"))
+            reply.send(lines, ready.body)
+
         [look] = planned.looks
-        self._strict.ask(look.statement, look.keys, partial(self._found, taken))
+        self._strict.ask(look.statement, look.keys, found)
         return True
 
-    def _found(self, taken: _Taken, found: Rows | StorageUnavailableError) -> None:
-        self._turnstile.leave(taken.whose)
-        ready = None if isinstance(found, StorageUnavailableError) else self._ready(taken.planned, found)
-        if ready is None:
-            self._counts.passed_on()
-            taken.scope["state"]["spent"] = True
-            taken.reply.pass_on()
-            return
-        seconds = time.perf_counter() - taken.begun
-        self._counts.answered(
-            ready.summary, seconds
-        )  # before the client has the answer, who may ask for the numbers next
-        if logs_requests():
-            Lines.add(Line(taken.request_id, self._told(ready.summary.fields), seconds, time.time()))
-        length = b"%d" % len(ready.body)
-        headers = ((b"content-length", length), taken.content_type, (REQUEST_ID, taken.request_id.encode("ascii")))
-        taken.reply.send(headers, ready.body)
+    def _enter(self, whose: str) -> None:
+        """Be one of those under way, who have to leave. Raises `BadRequestError`."""
+        self._turnstile.enter(whose)
+        try:
+            self._doorkeeper.spend(whose)
+        except BadRequestError:
+            self._turnstile.leave(whose)
+            raise
 
     def _ready(self, planned: Planned, rows: Rows) -> Ready | None:
         try:
             return self._lane.ready(planned, (rows,))
         except Exception:  # noqa: BLE001  # as above
             return None
+
+    def _note(self, summary: Summary, request_id: str, seconds: float) -> None:
+        self._counts.answered(summary, seconds)
+        fields = summary.fields
+        told = self._tellings.get(fields)
+        if told is None:
+            told = self._tellings[fields] = Told("POST", self.path, 200, "query", fields)
+        Lines.add((request_id, told, seconds, time.time(), None))

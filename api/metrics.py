@@ -136,7 +136,8 @@ class Metrics:
         """Count and time a request that was a compiled query and has been answered."""
         self._under_way -= 1
         self._answered[summary].append(seconds)
-        self._count_soon()
+        if not self._is_to_count:
+            self._count_soon()
 
     async def show(self, _request: Request) -> Response:
         """Answer with all numbers in Prometheus' text format; without those of the database while it is away."""

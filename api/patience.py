@@ -13,7 +13,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.exceptions import InvalidMessage
 from websockets.frames import Frame
 
-from api.hatch import HATCH, Hatch, Headers
+from api.hatch import HATCH, Hatch
 from api.json_text import encode
 from api.wire import JSON, BadRequestError
 
@@ -22,6 +22,7 @@ _MOST_HEAD: Final = 65_536  # bytes in a row that are no body: of a head, of tra
 _HEAD_SECONDS: Final = 20.0  # for a head, and for the rest of a body that was answered before it was read
 _UNREADABLE: Final = "The request is no HTTP that can be read."
 
+_OK: Final = STATUS_LINE[200]
 _LENGTH: Final = b"\r\ncontent-length: "
 _LOG: Final = logging.getLogger("townclerk.connections")
 _LOG.setLevel(logging.WARNING)
@@ -148,8 +149,9 @@ class BoundedHttp(HttpToolsProtocol):
         return None if last is None or last.response_complete else last
 
     def _watch(self) -> None:
-        """Give what is no request under way some time to become one."""
-        if self._under_way or self.transport.is_closing() or self.transport.get_protocol() is not self:
+        """Give what is no request under way some time to become one; a connection that was kept has less."""
+        is_kept = self._kept is not None and not self._in_message
+        if is_kept or self._under_way or self.transport.is_closing() or self.transport.get_protocol() is not self:
             self._unwatch()
         elif self._idle is None:
             self._idle = self.loop.call_later(_HEAD_SECONDS, self._give_up)
@@ -182,16 +184,13 @@ class _Reply:
         self._cycle = cycle
         self._app = app
 
-    def send(self, headers: Headers, body: bytes) -> None:
+    def send(self, lines: bytes, body: bytes) -> None:
         cycle, connection = self._cycle, self._connection
         if cycle.disconnected:
             return
-        lines = [STATUS_LINE[200], _as_lines(cycle.default_headers)]
-        for name, value in headers:
-            lines += (name, b": ", value, b"\r\n")
-        lines += (b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n", body)
         cycle.response_started = cycle.response_complete = True
-        connection.transport.write(b"".join(lines))
+        given, end = _as_lines(cycle.default_headers), b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
+        connection.transport.write(b"".join((_OK, given, lines, end, body)))
         if not cycle.keep_alive:
             connection.transport.close()
         connection.on_response_complete()

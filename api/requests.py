@@ -44,16 +44,6 @@ class RequestCounts(Protocol):
         """It has ended: its answer is about to be whole, or never will be."""
 
 
-class Line(NamedTuple):
-    """What is logged of a request: `told` is what is the same for many, `at` when it ended, in seconds since 1970."""
-
-    request_id: str
-    told: "Told"
-    seconds: float
-    at: float
-    path: str | None = None  # where it is too odd to be told as others are
-
-
 class Told(NamedTuple):
     """What a request was, and what came of it."""
 
@@ -63,6 +53,11 @@ class Told(NamedTuple):
     operation: str | None = None
     fields: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
+
+
+# What is logged of a request: its id, what is the same for many, seconds that it took, when it ended in seconds since
+# 1970, and its path where that is too odd to be told as others are.
+Line = tuple[str, Told, float, float, str | None]
 
 
 class Lines:
@@ -76,7 +71,7 @@ class Lines:
 
     @classmethod
     def add(cls, line: Line) -> None:
-        """Have a line written soon."""
+        """Have a line written soon, if such are wanted."""
         if not cls._waiting:
             asyncio.get_running_loop().call_later(_SOON_SECONDS, cls.flush)
         cls._waiting.append(line)
@@ -85,13 +80,9 @@ class Lines:
     def flush(cls) -> None:
         """Write what waits."""
         waiting, cls._waiting = cls._waiting, []
-        with suppress(OSError, ValueError):  # nobody reads the log any more: no reason not to answer
-            cls.stream.write("".join(map(_spelled, waiting)))
-
-
-def logs_requests() -> bool:
-    """Whether lines of requests are wanted."""
-    return _HTTP_LOG.isEnabledFor(logging.INFO)
+        if _HTTP_LOG.isEnabledFor(logging.INFO):
+            with suppress(OSError, ValueError):  # nobody reads the log any more: no reason not to answer
+                cls.stream.write("".join(map(_spelled, waiting)))
 
 
 class Requests:
@@ -121,8 +112,7 @@ class Requests:
                 await self._broken(one.request_id)(scope, receive, one.send)
         finally:
             one.end()
-            if logs_requests():
-                Lines.add(one.line())
+            Lines.add(one.line())
 
 
 class _Request:
@@ -173,7 +163,7 @@ class _Request:
             codes = (*operation.codes, *operation.refused_for()) if operation.changes else operation.codes
             told = Told(scope["method"], usual, self.status, operation.kind, operation.fields, codes)
         seconds = time.perf_counter() - self._begun
-        return Line(self.request_id, told, seconds, time.time(), path if usual is None else None)
+        return self.request_id, told, seconds, time.time(), path if usual is None else None
 
 
 _CURRENT: Final[ContextVar[_Request]] = ContextVar("request")
@@ -196,7 +186,7 @@ def sane_request_id(given: bytes | None) -> str:
     """The caller's request id where it looks sane (1 to 128 letters, digits and . _ : -), else a new one."""
     if given and len(given) <= _LONGEST and _SANE.issuperset(given):
         return given.decode("ascii")
-    return f"{random.getrandbits(128):032x}"  # nobody has to guess it, and it need not be hard to
+    return random.randbytes(16).hex()  # noqa: S311  # nobody has to guess it, and it need not be hard to
 
 
 def _spelled(line: Line) -> str:

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from starlette.types import Message, Scope
 
 from api.app import create_app
-from api.hatch import HATCH, Hatch, Headers
+from api.hatch import HATCH, Hatch
 from api.settings import Settings
 from models.store.unit import Clock, NewId, random_id, system_clock
 
@@ -160,7 +160,7 @@ class _Reply:
     def __init__(self) -> None:
         self.outcome: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
 
-    def send(self, _headers: Headers, body: bytes) -> None:
+    def send(self, _lines: bytes, body: bytes) -> None:
         self.outcome.set_result(body)
 
     def pass_on(self) -> None:

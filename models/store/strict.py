@@ -13,9 +13,8 @@ import time
 from abc import ABC, abstractmethod
 from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import asyncpg
@@ -111,8 +110,7 @@ def strict_reads(database: Database) -> StrictReads:
     return _Sqlite(database) if database.is_sqlite else _Postgresql(database)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Asked:
+class _Asked(NamedTuple):
     keys: Sequence[str]
     then: Then
 
@@ -138,7 +136,7 @@ class _Sqlite(StrictReads):
             return
         now = time.perf_counter()
         self._shares, self._asked_at = now - self._asked_at < _AT_ONCE_SECONDS, now
-        self._answer(statement, [_Asked(keys, then)])
+        self._answer(statement, (_Asked(keys, then),))
 
     def _serve(self) -> None:
         waiting, self._waiting = self._waiting, defaultdict(list)

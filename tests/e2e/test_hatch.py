@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -14,6 +15,7 @@ from tests.client import Api
 from tests.databases import Databases
 from tests.e2e.guarded import guarded
 from tests.e2e.process import Server
+from tests.e2e.test_hostile_connections import HURRIED_SECONDS, hurry
 from tests.raw import JSON_BODY, Answer, Wire, head, request, wire
 from tests.tokens import make_token
 from tests.towns import HAIKU, make_town, publish, rule, sync
@@ -173,6 +175,21 @@ def test_body__that_waits_to_be_asked_for__is(server: Server, town: str) -> None
         assert made.socket.recv(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
         made.send(body)
         assert made.answer().status == 200
+
+
+def test_connection__that_is_in_use__is_kept(backend: str, databases: Databases) -> None:
+    with guarded(databases.fresh(backend), plant=hurry) as hurried:
+        body = about("resolution", filled(hurried.api))
+        warmed(hurried.api, body)
+        sent = head(JSON_BODY, f"Content-Length: {len(body)}", api=hurried.api) + body
+        with wire(hurried.api) as made:
+            until = time.monotonic() + 3 * HURRIED_SECONDS
+            while time.monotonic() < until:
+                made.send(sent)
+                assert made.answer().status == 200
+            made.send(sent[:20])  # and the next has as long as any
+            assert made.dribbles(b"")
+            assert made.answer().refusal == (408, ["DEADLINE"])
 
 
 # ---- what is noted of it

@@ -89,8 +89,11 @@ def test_body__whose_chunks_are_none__is_answered(server: Server) -> None:
 # ---- in no hurry
 
 
+HURRIED_SECONDS: Final = 0.5
+
+
 def hurry() -> None:
-    vars(patience)["_HEAD_SECONDS"] = 0.5
+    vars(patience)["_HEAD_SECONDS"] = HURRIED_SECONDS
 
 
 @pytest.fixture(scope="module")
