@@ -41,7 +41,7 @@ def encode(answer: object) -> bytes:
 
 
 def _plain(body: bytes) -> dict[str, Any] | None:
-    """What a body says that is an object of text, null, and objects and lists of text; None for any other.
+    """What a body says that is an object of plain values, of objects of such, and of lists of text; None for any other.
 
     The quick reader takes the last of keys that stand twice. There are none where there are as many colons as keys and
     text account for: whatever was dropped had a colon too. Only escapes could make up for it.
@@ -76,7 +76,7 @@ def _colons(found: dict[str, Any], deepest: int) -> int:
             if not _TEXT.issuperset(map(type, value)):
                 return -1
             colons += "".join(value).count(":")
-        elif value is not None:
+        elif kind not in _EXACT:
             return -1
         colons += name.count(":")
     return colons
@@ -96,5 +96,6 @@ def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 _TEXT: Final = frozenset({str})
+_EXACT: Final = frozenset({int, bool, type(None)})  # which both readers read alike; of integers those of 64 bits
 _DEEPEST: Final = 4  # objects in objects: variables, an input, and what may be in it
 _STRICT: Final = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
