@@ -104,7 +104,7 @@ class Hatch:
                 return
             request_id = sane_request_id(heads.get(REQUEST_ID))
             self._note(ready.summary, request_id, time.perf_counter() - begun)  # before the client can ask for it
-            lines = _LINES % (len(ready.body), wanted.media_type.encode("ascii"), request_id.encode("ascii"))
+            lines = _LINES % (len(ready.body), wanted.header[1], request_id.encode("ascii"))
             reply.send(lines, ready.body)
 
         [look] = planned.looks

@@ -129,8 +129,7 @@ def operation_of(parsed: object, texts: Texts, *, weight: int) -> Asked:
         raise BadRequestError("operationName must be a string.")
     if not isinstance(extensions, _OBJECT):
         raise BadRequestError("extensions must be an object.")
-    query = texts.meant(query, extensions)
-    return Asked(query=query, variables=variables, operation_name=operation_name, weight=weight)
+    return Asked(texts.meant(query, extensions), variables, operation_name, weight)
 
 
 def strict_json(body: bytes) -> object:

@@ -83,9 +83,9 @@ class _Bead(Look):
     tells_more = frozenset({("Resolution", "beadId")})
 
     def __init__(self, resolver: Resolver, grant: Grant, *, bead_id: str, as_of: AsOf | None = None) -> None:
-        super().__init__(resolver, grant)
         if as_of is not None or not is_id(bead_id):
             raise Bail
+        super().__init__(resolver, grant)
         self.keys = (bead_id,)
 
     def made_of(self, rows: Rows) -> ResolutionKey:

@@ -95,9 +95,10 @@ class Lane:
         What it is made of never changes, so that it is made once, as long as it is kept.
         """
         plan, looks = planned
-        if len(looks) > 1 or not looks or not plan.reads.isdisjoint(looks[0].tells_more):
+        if len(looks) != 1:
             return _made(plan, looks, found)
-        made_of = looks[0].made_of(found[0])
+        [look], [rows] = looks, found
+        made_of = look.made_of(rows) if plan.reads.isdisjoint(look.tells_more) else None
         if made_of is None:
             return _made(plan, looks, found)
         key = (plan, made_of)

@@ -136,33 +136,32 @@ class _Sqlite(StrictReads):
             return
         now = time.perf_counter()
         self._shares, self._asked_at = now - self._asked_at < _AT_ONCE_SECONDS, now
-        self._answer(statement, (_Asked(keys, then),))
+        then(self._rows(statement, keys))
 
     def _serve(self) -> None:
         waiting, self._waiting = self._waiting, defaultdict(list)
         self._shares = any(len(asked) > 1 for asked in waiting.values())
         for statement, asked in waiting.items():
-            self._answer(statement, asked)
-
-    def _answer(self, statement: Statement, asked: Sequence[_Asked]) -> None:
-        try:
             rows = self._rows(statement, _keys_of(asked))
-        except sqlite3.Error as error:
-            self._give_up()
-            _fail(asked, error)
-        else:
-            _hand_out(rows, asked)
+            if isinstance(rows, StorageUnavailableError):
+                _fail(asked, rows)
+            else:
+                _hand_out(rows, asked)
 
     async def close(self) -> None:
         self._give_up()
 
-    def _rows(self, statement: Statement, keys: Sequence[str]) -> Rows:
-        cursor = self._cursor or self._connect()
-        # All rows are fetched: a statement that is not at its end would hold on to what it saw.
+    def _rows(self, statement: Statement, keys: Sequence[str]) -> Rows | StorageUnavailableError:
         of_one, of_many = statement.sqlite
-        if len(keys) == 1:
-            return cursor.execute(of_one, keys).fetchall()
-        return cursor.execute(of_many, (json.dumps(keys),)).fetchall()
+        try:
+            cursor = self._cursor or self._connect()
+            # All rows are fetched: a statement that is not at its end would hold on to what it saw.
+            if len(keys) == 1:
+                return cursor.execute(of_one, keys).fetchall()
+            return cursor.execute(of_many, (json.dumps(keys),)).fetchall()
+        except sqlite3.Error as error:
+            self._give_up()
+            return _unavailable(error)
 
     def _connect(self) -> sqlite3.Cursor:
         # a busy database is left to those who may wait for it: nothing else goes on in this thread
@@ -302,9 +301,13 @@ def _keys_of(asked: Sequence[_Asked]) -> Sequence[str]:
 
 def _fail(asked: Iterable[_Asked], error: BaseException) -> None:
     for each in asked:
-        unavailable = StorageUnavailableError()
-        unavailable.__cause__ = error
-        each.then(unavailable)
+        each.then(_unavailable(error))
+
+
+def _unavailable(error: BaseException) -> StorageUnavailableError:
+    unavailable = StorageUnavailableError()
+    unavailable.__cause__ = error
+    return unavailable
 
 
 def _hand_out(rows: Rows, batch: Sequence[_Asked]) -> None:
