@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 from models.domain.canonical import canonical_bytes
 from models.domain.errors import DuplicateRule, InvalidInput, Refused
@@ -84,7 +85,7 @@ class OverrideSet:
             "overrides": {override.rule.key.spelling: override.rule.model for override in self.overrides},
         }
 
-    @property
+    @cached_property
     def content_hash(self) -> str:
         """SHA-256 of the canonical content, hex."""
         return hashlib.sha256(canonical_bytes(self.content)).hexdigest()

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from models.domain import checks
 from models.domain.audit import AuditAction, Change, TargetType
@@ -46,9 +47,12 @@ class Publication:
             *checks.key_problems(self.idempotency_key),
         ]
 
-    def attempt(self, operation: str, body: Mapping[str, object]) -> Attempt:
-        """The request that asks for it; `body` is what it wants."""
-        whole = {**body, "publication": asdict(self)}
+    def attempt(self, operation: str, body: Callable[[], Mapping[str, object]]) -> Attempt:
+        """The request that asks for it; `body` tells what it wants."""
+
+        def whole() -> Mapping[str, object]:
+            return {**body(), "publication": asdict(self)}
+
         return Attempt(operation=operation, town_id=self.town_id, key=self.idempotency_key, body=whole)
 
 
@@ -62,7 +66,7 @@ async def publish_override_set(store: Store, caller: Caller, publication: Public
         store,
         caller,
         publication,
-        publication.attempt("publishOverrideSet", asdict(draft)),
+        publication.attempt("publishOverrideSet", partial(asdict, draft)),
         lambda desk: desk.from_draft(draft),
         subject=("draft",),
     )
@@ -74,7 +78,7 @@ async def select_profile(store: Store, caller: Caller, publication: Publication,
         store,
         caller,
         publication,
-        publication.attempt("selectProfile", {"profile": profile}),
+        publication.attempt("selectProfile", lambda: {"profile": profile}),
         lambda desk: desk.with_profile(profile),
         cause=OverrideSetCause.PROFILE_SELECTED,
         subject=("profile",),
@@ -87,7 +91,7 @@ async def set_override(store: Store, caller: Caller, publication: Publication, r
         store,
         caller,
         publication,
-        publication.attempt("setOverride", asdict(rule)),
+        publication.attempt("setOverride", partial(asdict, rule)),
         lambda desk: desk.with_override(rule),
         subject=("override",),
     )
@@ -99,7 +103,7 @@ async def remove_override(store: Store, caller: Caller, publication: Publication
     async def decide(desk: Desk) -> Choice:
         return desk.without_override(key)
 
-    attempt = publication.attempt("removeOverride", asdict(key))
+    attempt = publication.attempt("removeOverride", partial(asdict, key))
     return await _publish(store, caller, publication, attempt, decide)
 
 
@@ -110,7 +114,7 @@ async def revert_override_set(store: Store, caller: Caller, publication: Publica
         store,
         caller,
         publication,
-        publication.attempt("revertOverrideSet", {"toVersion": to_version}),
+        publication.attempt("revertOverrideSet", lambda: {"toVersion": to_version}),
         lambda desk: desk.reverted(to_version),
         cause=OverrideSetCause.REVERTED,
         revert_of=to_version,

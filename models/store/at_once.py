@@ -81,10 +81,7 @@ class AtOnceDialect(SQLiteDialect_pysqlite):
 
     def do_executemany(self, cursor: DBAPICursor, statement: str, parameters: Any, context: Any = None) -> None:  # noqa: ARG002  # the base class names it
         await_only(_NOTHING)
-        if len(parameters) > _ROWS_AT_ONCE:
-            await_only(_to_its_end(lambda: cursor.executemany(statement, parameters)))
-        else:
-            cursor.executemany(statement, parameters)
+        await_only(execute_many(cursor, statement, parameters))
 
     def do_commit(self, dbapi_connection: Any) -> None:
         if dbapi_connection.in_transaction:
@@ -92,6 +89,14 @@ class AtOnceDialect(SQLiteDialect_pysqlite):
 
     def do_terminate(self, dbapi_connection: Any) -> None:
         dbapi_connection.close()
+
+
+async def execute_many(cursor: Any, statement: str, rows: Any) -> None:
+    """Execute a statement for each of several rows, whose turn it is. Many of them let the loop go on."""
+    if len(rows) > _ROWS_AT_ONCE:
+        await _to_its_end(lambda: cursor.executemany(statement, rows))
+    else:
+        cursor.executemany(statement, rows)
 
 
 def _patiently(cursor: Any, statement: str, parameters: Any) -> None:

@@ -17,6 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.store.engine import Database
+from models.store.rows import write_out
+from models.store.straight import StraightSession
 from models.store.tables import CompiledSet, TableCache, TableKey
 from models.store.wake import notify
 
@@ -147,10 +149,12 @@ class Store:
         """
 
         async def once() -> T:
-            async with AsyncSession(self.database.writer, expire_on_commit=False) as session:
+            async with StraightSession(self.database.writer, expire_on_commit=False) as session:
+                if self.database.is_sqlite:
+                    await session.begin_straight()
                 unit = WriteUnit(session=session, store=self)
                 result = await work(unit)
-                await session.flush()
+                await write_out(session)
                 try:
                     await session.commit()
                 except (SQLAlchemyError, OSError) as error:
