@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final, Self
 
 from models.domain.errors import InvalidModel, Problem, UnknownRig, refuse_if_any
@@ -24,6 +24,8 @@ from models.domain.vocabulary import (
     is_model_id,
     known_labels,
 )
+
+_CANDIDATES: Final = 10_000  # that are kept beyond the tables they stand in, of less than a kilobyte each
 
 BEAD_SPECIFICITY: Final = 8
 SYSTEM_SPECIFICITY: Final = -1
@@ -204,6 +206,7 @@ def compile_table(override_set: OverrideSet) -> Table:
     )
 
 
+@lru_cache(maxsize=_CANDIDATES)
 def _candidate(
     key: RuleKey, model: str, source: RuleSource, profile_because: str, *, replaced: bool = False
 ) -> Candidate:

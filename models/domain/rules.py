@@ -221,8 +221,7 @@ def _checked(
 
 def model_problems(model: str, *, models: Collection[str], path: tuple[str, ...] = ("model",)) -> list[Problem]:
     """What is wrong with `model` as a choice: not well formed, or not among the registered `models`."""
-    if not is_model_id(model):
-        return [InvalidModel(model=model, path=path)]
-    if model not in models:
-        return [UnknownModel(model=model, path=path)]
-    return []
+    if model in models:
+        return []  # what is registered is well formed
+    problem = UnknownModel if is_model_id(model) else InvalidModel
+    return [problem(model=model, path=path)]

@@ -6,7 +6,7 @@ transaction that their session has begun: nobody else's turn can come in between
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 
@@ -16,11 +16,13 @@ from sqlalchemy.types import TypeEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.store.at_once import AtOnceDialect, execute_many
+from models.store.base import Instant
 
 Values = Mapping[str, Any]
 Process = Callable[[Any], Any]
 
 _DIALECT: Final = AtOnceDialect()
+_INSTANTS: Final = 100  # whose texts are kept, for each parameter of each statement
 
 
 class StraightSession(AsyncSession):
@@ -96,9 +98,15 @@ def _ready(statement: Any, names: frozenset[str]) -> _Ready:
     columns = statement.selected_columns if isinstance(statement, Select) else ()
     return _Ready(
         text=str(compiled),
-        parameters=tuple((name, _type(compiled.binds[name]).bind_processor(_DIALECT)) for name in compiled.positiontup),
+        parameters=tuple((name, _bind_processor(_type(compiled.binds[name]))) for name in compiled.positiontup),
         columns=tuple((str(column.key), _type(column).result_processor(_DIALECT, None)) for column in columns),
     )
+
+
+def _bind_processor(kind: TypeEngine[Any]) -> Process | None:
+    """What makes a type's values such as SQLite takes. The instant of a write stands in nearly all of its rows."""
+    process = kind.bind_processor(_DIALECT)
+    return lru_cache(maxsize=_INSTANTS)(process) if isinstance(kind, Instant) and process is not None else process
 
 
 def _type(element: Any) -> TypeEngine[Any]:
