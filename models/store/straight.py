@@ -5,17 +5,21 @@ transaction that their session has begun: nobody else's turn can come in between
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import cache, lru_cache
 from types import SimpleNamespace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
-from sqlalchemy import ClauseElement, Select
+from sqlalchemy import ClauseElement, Connection, PoolProxiedConnection, Select
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.types import TypeEngine
+from sqlalchemy.util import greenlet_spawn
+from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.store.at_once import AtOnceDialect, execute_many
+from models.store.at_once import AtOnceDialect, execute, execute_many, to_its_end
 from models.store.base import Instant
 
 Values = Mapping[str, Any]
@@ -25,21 +29,64 @@ _DIALECT: Final = AtOnceDialect()
 _INSTANTS: Final = 100  # whose texts are kept, for each parameter of each statement
 
 
+class _SyncSession(Session):
+    """Makes SQLAlchemy a connection of the driver's once it is asked for one: most writes never ask."""
+
+    def get_bind(self, *_: Any, **__: Any) -> Connection:
+        made: Connection | None = self.info.get("connection")
+        if made is None:
+            made = self.info["connection"] = Connection(self.info["engine"], self.info["pooled"])
+        return made
+
+
 class StraightSession(AsyncSession):
-    """A session of one write. `driver` is the connection of its transaction, where statements may go straight to it."""
+    """A session of one write to SQLite, whose transaction has begun on `driver`."""
 
-    driver: sqlite3.Connection | None = None
+    sync_session_class = _SyncSession
 
-    async def begin_straight(self) -> None:
-        """Begin the transaction. Statements go through the session all the same where someone listens to them."""
-        connection = await self.connection()
-        engine = connection.sync_engine
-        if isinstance(engine.dialect, AtOnceDialect) and not engine.dispatch.before_cursor_execute:
-            self.driver = (await connection.get_raw_connection()).driver_connection
+    def __init__(self, engine: AsyncEngine, pooled: PoolProxiedConnection) -> None:
+        super().__init__(expire_on_commit=False, info={"engine": engine.sync_engine, "pooled": pooled})
+        self.driver = cast("sqlite3.Connection", pooled.driver_connection)
+
+
+@asynccontextmanager
+async def write_session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+    """A session for one write. Where someone listens to statements, none goes past the engine that they listen to.
+
+    Raises `DBAPIError`.
+    """
+    dialect = engine.dialect
+    if not isinstance(dialect, AtOnceDialect) or engine.sync_engine.dispatch.before_cursor_execute:
+        async with AsyncSession(engine, expire_on_commit=False) as session:
+            yield session
+        return
+    with _as_engines_raise(dialect.begin):
+        pooled = await engine.raw_connection()
+    try:
+        straight = StraightSession(engine, pooled)
+        with _as_engines_raise(dialect.begin):
+            await execute(straight.driver, dialect.begin)
+        try:
+            yield straight
+        finally:
+            if straight.in_transaction():
+                await straight.close()
+    finally:
+        await greenlet_spawn(pooled.close)  # which waits for nothing, so that nobody can be cancelled in it
+
+
+async def commit(session: AsyncSession) -> None:
+    """Commit what a session of `write_session` has written. Raises `DBAPIError`."""
+    driver = driver_of(session)
+    if driver is None or session.in_transaction():
+        await session.commit()
+    if driver is not None and driver.in_transaction:
+        with _as_engines_raise("COMMIT"):
+            await to_its_end(driver.commit)
 
 
 def driver_of(session: AsyncSession) -> sqlite3.Connection | None:
-    """The driver that statements of a session may go to."""
+    """The driver that statements of a session may go straight to."""
     return session.driver if isinstance(session, StraightSession) else None
 
 
@@ -63,32 +110,23 @@ class _Ready(NamedTuple):
 def read_rows(driver: sqlite3.Connection, statement: Select[Any], values: Values) -> list[Any]:
     """The rows that a statement finds. Raises `DBAPIError`."""
     ready = _ready(statement, frozenset(values))
-    given = ready.given(values)
-    try:
-        found = driver.execute(ready.text, given).fetchall()
-    except sqlite3.Error as error:
-        raise _as_told(error, ready.text, given) from error
+    with _as_engines_raise(ready.text):
+        found = driver.execute(ready.text, ready.given(values)).fetchall()
     return [ready.read(row) for row in found]
 
 
 def write_row(driver: sqlite3.Connection, statement: ClauseElement, values: Values) -> int:
     """How many rows a statement changed. Raises `DBAPIError`."""
     ready = _ready(statement, frozenset(values))
-    given = ready.given(values)
-    try:
-        return driver.execute(ready.text, given).rowcount
-    except sqlite3.Error as error:
-        raise _as_told(error, ready.text, given) from error
+    with _as_engines_raise(ready.text):
+        return driver.execute(ready.text, ready.given(values)).rowcount
 
 
 async def write_rows(driver: sqlite3.Connection, statement: ClauseElement, rows: Sequence[Values]) -> None:
     """Execute a statement for each of several rows. Raises `DBAPIError`."""
     ready = _ready(statement, frozenset(rows[0]))
-    given = [ready.given(values) for values in rows]
-    try:
-        await execute_many(driver, ready.text, given)
-    except sqlite3.Error as error:
-        raise _as_told(error, ready.text, given) from error
+    with _as_engines_raise(ready.text):
+        await execute_many(driver, ready.text, [ready.given(values) for values in rows])
 
 
 @cache
@@ -114,6 +152,16 @@ def _type(element: Any) -> TypeEngine[Any]:
     return found
 
 
-def _as_told(error: sqlite3.Error, text: str, given: Any) -> BaseException:
-    """A driver's error as engines raise it."""
-    return DBAPIError.instance(text, given, error, sqlite3.Error, dialect=_DIALECT)
+class _as_engines_raise:  # noqa: N801  # reads as what it does, and takes less than a generator
+    """Has a driver's errors raised as engines raise them."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise DBAPIError.instance(self._text, None, error, sqlite3.Error, dialect=_DIALECT) from error

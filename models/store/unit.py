@@ -18,7 +18,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.store.engine import Database
 from models.store.rows import write_out
-from models.store.straight import StraightSession
+from models.store.straight import commit, write_session
 from models.store.tables import CompiledSet, TableCache, TableKey
 from models.store.wake import notify
 
@@ -149,14 +149,12 @@ class Store:
         """
 
         async def once() -> T:
-            async with StraightSession(self.database.writer, expire_on_commit=False) as session:
-                if self.database.is_sqlite:
-                    await session.begin_straight()
+            async with write_session(self.database.writer) as session:
                 unit = WriteUnit(session=session, store=self)
                 result = await work(unit)
                 await write_out(session)
                 try:
-                    await session.commit()
+                    await commit(session)
                 except (SQLAlchemyError, OSError) as error:
                     if not _is_surely_undone(error):
                         raise OutcomeUnknownError from error
