@@ -7,6 +7,7 @@ transaction that their session has begun: nobody else's turn can come in between
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import cache, lru_cache
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple, cast
@@ -26,7 +27,8 @@ Values = Mapping[str, Any]
 Process = Callable[[Any], Any]
 
 _DIALECT: Final = AtOnceDialect()
-_INSTANTS: Final = 100  # whose texts are kept, for each parameter of each statement
+_INSTANT: Final = Instant().dialect_impl(_DIALECT)
+_INSTANTS: Final = 1000  # whose texts are kept
 
 
 class _SyncSession(Session):
@@ -143,8 +145,13 @@ def _ready(statement: Any, names: frozenset[str]) -> _Ready:
 
 def _bind_processor(kind: TypeEngine[Any]) -> Process | None:
     """What makes a type's values such as SQLite takes. The instant of a write stands in nearly all of its rows."""
-    process = kind.bind_processor(_DIALECT)
-    return lru_cache(maxsize=_INSTANTS)(process) if isinstance(kind, Instant) and process is not None else process
+    return _instant if isinstance(kind, Instant) else kind.bind_processor(_DIALECT)
+
+
+@lru_cache(maxsize=_INSTANTS)
+def _instant(instant: datetime | None) -> Any:
+    process = _INSTANT.bind_processor(_DIALECT)
+    return instant if process is None else process(instant)
 
 
 def _type(element: Any) -> TypeEngine[Any]:
