@@ -13,6 +13,7 @@ from strawberry.types import ExecutionContext
 from api.schema.bead import Bead, Rig
 from api.schema.documents import DocumentCache, judge_one_of, keeping
 from api.schema.history import AuditEntry, HistoryQuery
+from api.schema.hooks import HooksRunner
 from api.schema.inputs import read_plainly
 from api.schema.limits import QueryLimits, limiting
 from api.schema.live import Subscription
@@ -48,6 +49,11 @@ class TownclerkSchema(strawberry.Schema):
     """
 
     documents: DocumentCache
+
+    def create_extensions_runner(
+        self, execution_context: ExecutionContext, extensions: list[SchemaExtension]
+    ) -> HooksRunner:
+        return HooksRunner(execution_context, extensions)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         pass
