@@ -102,16 +102,27 @@ def _patiently(asked: Any, statement: str, parameters: Any) -> None:
 
 async def to_its_end(work: Callable[[], T]) -> T:
     """What `work` gives, in another thread. Who is cancelled waits for its end: it has the connection until then."""
-    running = asyncio.get_running_loop().run_in_executor(_WAITING, work)
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[T] = loop.create_future()
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001  # raised where it is waited for
+            loop.call_soon_threadsafe(ended.set_exception, error)
+        else:
+            loop.call_soon_threadsafe(ended.set_result, result)
+
+    _WAITING.submit(run)
     try:
-        return await asyncio.shield(running)
+        return await asyncio.shield(ended)
     except asyncio.CancelledError:
-        while not running.done():
+        while not ended.done():
             try:
-                await asyncio.wait([running])
+                await asyncio.wait([ended])
             except asyncio.CancelledError:
                 continue
-        running.exception()  # which asyncio would report, had nobody looked
+        ended.exception()  # which asyncio would report, had nobody looked
         raise
 
 
