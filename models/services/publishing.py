@@ -7,7 +7,9 @@ from functools import partial
 from models.domain import checks
 from models.domain.audit import AuditAction, Change, TargetType
 from models.domain.errors import NoChange, Path, Problem, Refused, refuse_if_any
+from models.domain.mayor import may_move
 from models.domain.overrides import Choice, OverrideSet, next_set
+from models.domain.resolution import compile_table
 from models.domain.rules import DraftKey, DraftRule, RuleKey
 from models.domain.vocabulary import OverrideSetCause
 from models.services.decisions import Desk, Draft
@@ -188,9 +190,9 @@ async def install(unit: WriteUnit, caller: Caller, successors: Sequence[Successo
     await insert_sets(unit, caller, [(each.head, each.new) for each in successors], why)
     moves = []
     for each in successors:
-        after = compiled(each.new)
-        unit.made(after)
-        moves.append(TableMove(head=each.head, before=each.current.table, after=after.table))
+        unit.makes((each.new.town_id, each.new.version), partial(compiled, each.new))
+        if may_move(each.current.override_set, each.new):
+            moves.append(TableMove(head=each.head, before=each.current.table, after=compile_table(each.new)))
     await move_desired(unit, moves)
     await record_all(unit, caller, [(each.head, _change(each, why)) for each in successors])
 

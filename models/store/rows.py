@@ -43,7 +43,7 @@ async def write_row(session: AsyncSession, statement: Any, values: Values) -> in
 
 async def write_out(session: AsyncSession) -> None:
     """Have a session write what it has still to write, if anything."""
-    if session.new or session.dirty or session.deleted:
+    if session.in_transaction():  # which it has been since it was given anything
         await session.flush()
 
 
