@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple, cast
 
@@ -29,6 +29,7 @@ Process = Callable[[Any], Any]
 _DIALECT: Final = AtOnceDialect()
 _INSTANT: Final = Instant().dialect_impl(_DIALECT)
 _INSTANTS: Final = 1000  # whose texts are kept
+_STATEMENTS: Final = 200  # that are kept compiled, many times more than there are
 
 
 class _SyncSession(Session):
@@ -62,11 +63,11 @@ async def write_session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
         async with AsyncSession(engine, expire_on_commit=False) as session:
             yield session
         return
-    with _as_engines_raise(dialect.begin):
+    with _AsEnginesRaise(dialect.begin):
         pooled = await _pooled(engine)
     try:
         straight = StraightSession(engine, pooled)
-        with _as_engines_raise(dialect.begin):
+        with _AsEnginesRaise(dialect.begin):
             await execute(straight.driver, dialect.begin)
         try:
             yield straight
@@ -90,7 +91,7 @@ async def commit(session: AsyncSession) -> None:
     if driver is None or session.in_transaction():
         await session.commit()
     if driver is not None and driver.in_transaction:
-        with _as_engines_raise("COMMIT"):
+        with _AsEnginesRaise("COMMIT"):
             await to_its_end(driver.commit)
 
 
@@ -119,7 +120,7 @@ class _Ready(NamedTuple):
 def read_rows(driver: sqlite3.Connection, statement: Select[Any], values: Values) -> list[Any]:
     """The rows that a statement finds. Raises `DBAPIError`."""
     ready = _ready(statement, frozenset(values))
-    with _as_engines_raise(ready.text):
+    with _AsEnginesRaise(ready.text):
         found = driver.execute(ready.text, ready.given(values)).fetchall()
     return [ready.read(row) for row in found]
 
@@ -127,18 +128,18 @@ def read_rows(driver: sqlite3.Connection, statement: Select[Any], values: Values
 def write_row(driver: sqlite3.Connection, statement: ClauseElement, values: Values) -> int:
     """How many rows a statement changed. Raises `DBAPIError`."""
     ready = _ready(statement, frozenset(values))
-    with _as_engines_raise(ready.text):
+    with _AsEnginesRaise(ready.text):
         return driver.execute(ready.text, ready.given(values)).rowcount
 
 
 async def write_rows(driver: sqlite3.Connection, statement: ClauseElement, rows: Sequence[Values]) -> None:
     """Execute a statement for each of several rows. Raises `DBAPIError`."""
     ready = _ready(statement, frozenset(rows[0]))
-    with _as_engines_raise(ready.text):
+    with _AsEnginesRaise(ready.text):
         await execute_many(driver, ready.text, [ready.given(values) for values in rows])
 
 
-@cache
+@lru_cache(maxsize=_STATEMENTS)
 def _ready(statement: Any, names: frozenset[str]) -> _Ready:
     """A statement that is executed with values by those names."""
     compiled = statement.compile(dialect=_DIALECT, column_keys=sorted(names))
@@ -166,8 +167,8 @@ def _type(element: Any) -> TypeEngine[Any]:
     return found
 
 
-class _as_engines_raise:  # noqa: N801  # reads as what it does, and takes less than a generator
-    """Has a driver's errors raised as engines raise them."""
+class _AsEnginesRaise:
+    """Has a driver's errors raised as engines raise them; takes less than a generator would."""
 
     __slots__ = ("_text",)
 
