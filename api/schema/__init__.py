@@ -13,6 +13,8 @@ from strawberry.types import ExecutionContext
 from api.schema.bead import Bead, Rig
 from api.schema.documents import DocumentCache, judge_one_of, keeping
 from api.schema.history import AuditEntry, HistoryQuery
+from api.schema.hooks import HooksRunner
+from api.schema.inputs import read_plainly
 from api.schema.limits import QueryLimits, limiting
 from api.schema.live import Subscription
 from api.schema.mayor import MayorMutation
@@ -48,6 +50,11 @@ class TownclerkSchema(strawberry.Schema):
 
     documents: DocumentCache
 
+    def create_extensions_runner(
+        self, execution_context: ExecutionContext, extensions: list[SchemaExtension]
+    ) -> HooksRunner:
+        return HooksRunner(execution_context, extensions)
+
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         pass
 
@@ -78,6 +85,7 @@ def _contract() -> TownclerkSchema:
         config=StrawberryConfig(scalar_map=SCALARS),
     )
     judge_one_of(schema._schema)  # noqa: SLF001  # it has no other way to its types
+    read_plainly(schema._schema)  # noqa: SLF001
     return schema
 
 

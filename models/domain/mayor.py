@@ -9,7 +9,9 @@ from enum import StrEnum
 from functools import cached_property
 
 from models.domain.errors import InvalidModel, Problem, refuse_if_any
+from models.domain.overrides import OverrideSet
 from models.domain.resolution import Table, Task, fingerprint, resolve
+from models.domain.rules import RuleKey, rule_key
 from models.domain.vocabulary import Role, is_model_id
 
 
@@ -45,12 +47,22 @@ class ModelPair:
 
 
 _MAYOR = Task(role=Role.MAYOR)
+_KEYS = frozenset({rule_key(Role.MAYOR, None, None), rule_key(None, None, None)})  # that a mayor can meet
 
 
 def desired_pair(table: Table) -> ModelPair:
     """What the mayor should run on under `table`. It depends on no task."""
     resolution = resolve(table, _MAYOR)
     return ModelPair(model=resolution.model, small_model=resolution.small_model)
+
+
+def may_move(before: OverrideSet, after: OverrideSet) -> bool:
+    """Whether the desired pair may differ between two sets: it depends on their profiles and on two of their rules."""
+    return before.profile != after.profile or _met(before) != _met(after)
+
+
+def _met(override_set: OverrideSet) -> dict[RuleKey, str]:
+    return {rule.key: rule.model for rule in override_set.rules if rule.key in _KEYS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 from models.domain.canonical import canonical_bytes
 from models.domain.errors import DuplicateRule, InvalidInput, Refused
@@ -84,7 +85,7 @@ class OverrideSet:
             "overrides": {override.rule.key.spelling: override.rule.model for override in self.overrides},
         }
 
-    @property
+    @cached_property
     def content_hash(self) -> str:
         """SHA-256 of the canonical content, hex."""
         return hashlib.sha256(canonical_bytes(self.content)).hexdigest()
@@ -134,12 +135,16 @@ def next_set(current: OverrideSet, choice: Choice, *, at: datetime, by: Actor) -
     An override that reads as before keeps who set it, when, and what the profile said then; under another profile the
     last of these is asked anew. Everything else is new.
     """
-    kept = {override.rule: override for override in current.overrides if override.rule.key not in choice.renewed}
-    if choice.profile.name != current.profile.name:
-        now = choice.profile.models_by_key
-        kept = {rule: replace(override, profile_model_when_set=now.get(rule.key)) for rule, override in kept.items()}
-    fresh = _set_anew([rule for rule in choice.rules if rule not in kept], choice.profile, at=at, by=by)
-    overrides = [*(kept[rule] for rule in choice.rules if rule in kept), *fresh]
+    before = {override.rule.key: override for override in current.overrides if override.rule.key not in choice.renewed}
+    now = choice.profile.models_by_key
+    overrides = []
+    for rule in choice.rules:
+        override = before.get(rule.key)
+        if override is None or override.rule.model != rule.model:
+            override = Override(rule=rule, profile_model_when_set=now.get(rule.key), set_at=at, set_by=by)
+        elif choice.profile.name != current.profile.name:
+            override = replace(override, profile_model_when_set=now.get(rule.key))
+        overrides.append(override)
     return OverrideSet(
         town_id=current.town_id,
         version=current.version + 1,

@@ -25,6 +25,8 @@ from models.domain.vocabulary import (
     known_labels,
 )
 
+_CANDIDATES: Final = 10_000  # that are kept beyond the tables they stand in, of less than a kilobyte each
+
 BEAD_SPECIFICITY: Final = 8
 SYSTEM_SPECIFICITY: Final = -1
 
@@ -204,6 +206,7 @@ def compile_table(override_set: OverrideSet) -> Table:
     )
 
 
+@lru_cache(maxsize=_CANDIDATES)
 def _candidate(
     key: RuleKey, model: str, source: RuleSource, profile_because: str, *, replaced: bool = False
 ) -> Candidate:

@@ -7,7 +7,7 @@ typed problems whose paths name the field (``label``, ``rigId``, ``model``).
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final, Self
 
 from models.domain.errors import (
@@ -32,6 +32,8 @@ ROLE_TITLE: Final[Mapping[Role | None, str]] = {
     Role.REFINERY: "Refinery",
     None: "Any role",
 }
+
+_KEYS: Final = 10_000  # that are kept, of less than a kilobyte each
 
 _SPELLING: Final = re.compile(r"(\*|mayor|polecat|refinery)(?:\[([^\]]+)\])?(?:@(.+))?")
 
@@ -65,6 +67,13 @@ class RuleKey:
             if self.role is Role.MAYOR:
                 problems.append(MayorIsTownLevel(path=("rigId",)))
         refuse_if_any(problems)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.lookup)
 
     @cached_property
     def specificity(self) -> int:
@@ -110,6 +119,12 @@ class RuleKey:
         return (self.role, self.label, self.rig_id)
 
 
+@lru_cache(maxsize=_KEYS)
+def rule_key(role: Role | None, label: str | None, rig_id: str | None) -> RuleKey:
+    """The key of these parts, one for all the tables that it stands in: versions mostly repeat each other's keys."""
+    return RuleKey(role=role, label=label, rig_id=rig_id)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """A key and the model it maps to. Raises `Refused` where the model id is not well formed."""
@@ -132,7 +147,7 @@ class DraftKey:
 
     def key(self) -> RuleKey:
         """The key, if it is legal. Raises `Refused`."""
-        return RuleKey(role=self.role, label=self.label, rig_id=self.rig_id)
+        return rule_key(self.role, self.label, self.rig_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,8 +221,7 @@ def _checked(
 
 def model_problems(model: str, *, models: Collection[str], path: tuple[str, ...] = ("model",)) -> list[Problem]:
     """What is wrong with `model` as a choice: not well formed, or not among the registered `models`."""
-    if not is_model_id(model):
-        return [InvalidModel(model=model, path=path)]
-    if model not in models:
-        return [UnknownModel(model=model, path=path)]
-    return []
+    if model in models:
+        return []  # what is registered is well formed
+    problem = UnknownModel if is_model_id(model) else InvalidModel
+    return [problem(model=model, path=path)]

@@ -4,6 +4,7 @@
 with problems whose paths start at the mutation's input.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -114,10 +115,16 @@ class Desk:
     async def _checked(self, drafts: tuple[DraftRule, ...]) -> tuple[Rule, ...]:
         if len(drafts) > MAX_OVERRIDES:
             raise Refused(TooMany(kind="overrides", limit=MAX_OVERRIDES, given=len(drafts)))
-        models = await policies.known_models(self.session, {draft.model for draft in drafts})
+        models = await self._known_models({draft.model for draft in drafts})
         rigs = await towns.rig_ids(self.session, self.town_id)
         carried = self.current.override_set.models_by_key
         return check_override_rules(drafts, models=models, rigs=rigs, carried=carried)
+
+    async def _known_models(self, model_ids: set[str]) -> Collection[str]:
+        """Those of the catalogue. It knows what the town's rules say now, as nothing is ever taken out of it."""
+        in_use = {candidate.model for candidate in self.current.table.candidates}
+        others = model_ids - in_use
+        return in_use if not others else in_use | await policies.known_models(self.session, others)
 
 
 def _at_override(problem: Problem) -> Problem:

@@ -9,7 +9,8 @@ from models.domain.vocabulary import Actor
 from models.store.access import ActorRow
 from models.store.audit import AuditEntryRow
 from models.store.heads import Head, move_heads
-from models.store.rows import Values, insert_rows
+from models.store.rows import insert_rows
+from models.store.straight import Values
 from models.store.unit import WriteUnit
 from models.store.upsert import insert_unless_there
 

@@ -32,17 +32,18 @@ class Outcome:
 class Attempt:
     """A request that may have been sent before: its key (None: it makes no such claim), and what it asks for.
 
-    `town_id` is the town that it changes; None where it makes one, or changes what is central.
+    `town_id` is the town that it changes; None where it makes one, or changes what is central. `body` tells what it
+    asks for, and is asked only where there is a key.
     """
 
     operation: str
     town_id: str | None
     key: str | None
-    body: Mapping[str, object]
+    body: Callable[[], Mapping[str, object]]
 
     @property
     def body_hash(self) -> str:
-        text = json.dumps([self.operation, self.body], sort_keys=True)
+        text = json.dumps([self.operation, self.body()], sort_keys=True)
         return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 

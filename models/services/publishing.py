@@ -2,11 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from models.domain import checks
 from models.domain.audit import AuditAction, Change, TargetType
 from models.domain.errors import NoChange, Path, Problem, Refused, refuse_if_any
+from models.domain.mayor import may_move
 from models.domain.overrides import Choice, OverrideSet, next_set
+from models.domain.resolution import compile_table
 from models.domain.rules import DraftKey, DraftRule, RuleKey
 from models.domain.vocabulary import OverrideSetCause
 from models.services.decisions import Desk, Draft
@@ -46,9 +49,12 @@ class Publication:
             *checks.key_problems(self.idempotency_key),
         ]
 
-    def attempt(self, operation: str, body: Mapping[str, object]) -> Attempt:
-        """The request that asks for it; `body` is what it wants."""
-        whole = {**body, "publication": asdict(self)}
+    def attempt(self, operation: str, body: Callable[[], Mapping[str, object]]) -> Attempt:
+        """The request that asks for it; `body` tells what it wants."""
+
+        def whole() -> Mapping[str, object]:
+            return {**body(), "publication": asdict(self)}
+
         return Attempt(operation=operation, town_id=self.town_id, key=self.idempotency_key, body=whole)
 
 
@@ -62,7 +68,7 @@ async def publish_override_set(store: Store, caller: Caller, publication: Public
         store,
         caller,
         publication,
-        publication.attempt("publishOverrideSet", asdict(draft)),
+        publication.attempt("publishOverrideSet", partial(asdict, draft)),
         lambda desk: desk.from_draft(draft),
         subject=("draft",),
     )
@@ -74,7 +80,7 @@ async def select_profile(store: Store, caller: Caller, publication: Publication,
         store,
         caller,
         publication,
-        publication.attempt("selectProfile", {"profile": profile}),
+        publication.attempt("selectProfile", lambda: {"profile": profile}),
         lambda desk: desk.with_profile(profile),
         cause=OverrideSetCause.PROFILE_SELECTED,
         subject=("profile",),
@@ -87,7 +93,7 @@ async def set_override(store: Store, caller: Caller, publication: Publication, r
         store,
         caller,
         publication,
-        publication.attempt("setOverride", asdict(rule)),
+        publication.attempt("setOverride", partial(asdict, rule)),
         lambda desk: desk.with_override(rule),
         subject=("override",),
     )
@@ -99,7 +105,7 @@ async def remove_override(store: Store, caller: Caller, publication: Publication
     async def decide(desk: Desk) -> Choice:
         return desk.without_override(key)
 
-    attempt = publication.attempt("removeOverride", asdict(key))
+    attempt = publication.attempt("removeOverride", partial(asdict, key))
     return await _publish(store, caller, publication, attempt, decide)
 
 
@@ -110,7 +116,7 @@ async def revert_override_set(store: Store, caller: Caller, publication: Publica
         store,
         caller,
         publication,
-        publication.attempt("revertOverrideSet", {"toVersion": to_version}),
+        publication.attempt("revertOverrideSet", lambda: {"toVersion": to_version}),
         lambda desk: desk.reverted(to_version),
         cause=OverrideSetCause.REVERTED,
         revert_of=to_version,
@@ -184,9 +190,9 @@ async def install(unit: WriteUnit, caller: Caller, successors: Sequence[Successo
     await insert_sets(unit, caller, [(each.head, each.new) for each in successors], why)
     moves = []
     for each in successors:
-        after = compiled(each.new)
-        unit.made(after)
-        moves.append(TableMove(head=each.head, before=each.current.table, after=after.table))
+        unit.makes((each.new.town_id, each.new.version), partial(compiled, each.new))
+        if may_move(each.current.override_set, each.new):
+            moves.append(TableMove(head=each.head, before=each.current.table, after=compile_table(each.new)))
     await move_desired(unit, moves)
     await record_all(unit, caller, [(each.head, _change(each, why)) for each in successors])
 

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Final
 
 from models.domain import checks
@@ -84,8 +85,7 @@ async def publish_profile_version(
     draft = publication.draft
     require(caller.grant, publication.need)
     refuse_if_any(publication.problems())
-    body = asdict(publication)
-    key = publication.idempotency_key
+    body, key = partial(asdict, publication), publication.idempotency_key
     attempt = Attempt(operation="publishProfileVersion", town_id=draft.town_id, key=key, body=body)
 
     async def work(unit: WriteUnit) -> Outcome:

@@ -48,7 +48,7 @@ class NewTown:
 
     def attempt(self, operation: str, body: Mapping[str, object]) -> Attempt:
         """The request that asks for it. There is no town yet that someone might not be allowed to change."""
-        return Attempt(operation=operation, town_id=None, key=self.idempotency_key, body=body)
+        return Attempt(operation=operation, town_id=None, key=self.idempotency_key, body=lambda: body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

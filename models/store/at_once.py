@@ -6,7 +6,7 @@ COMMIT, which waits for the disk, and a statement whose turn it is not, which is
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
@@ -23,16 +23,6 @@ _ROWS_AT_ONCE: Final = 100  # written by one statement; each takes microseconds
 
 DRIVER: Final = "sqlite+at_once"
 PATIENCE_MS: Final = 5000  # for another process to end its transaction
-
-
-class _Nothing:
-    """What is there at once. SQLAlchemy refuses a driver that gives an answer without that anything was awaited."""
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        yield from ()
-
-
-_NOTHING: Final[Awaitable[None]] = _Nothing()
 
 
 class _Cursor(sqlite3.Cursor):
@@ -62,60 +52,77 @@ class AtOnceDialect(SQLiteDialect_pysqlite):
         self.begin = begin
 
     def do_begin(self, dbapi_connection: Any) -> None:
-        self._ask(dbapi_connection.cursor(), self.begin)
+        if not dbapi_connection.in_transaction:
+            await_only(execute(dbapi_connection.cursor(), self.begin))
 
     def connect(self, *cargs: Any, **cparams: Any) -> Any:
         return super().connect(*cargs, **cparams, factory=_Connection)
 
     def do_execute(self, cursor: DBAPICursor, statement: str, parameters: Any, context: Any = None) -> None:  # noqa: ARG002  # the base class names it
-        await_only(_NOTHING)
-        self._ask(cursor, statement, parameters)
-
-    def _ask(self, cursor: Any, statement: str, parameters: Any = ()) -> None:
-        try:
-            cursor.execute(statement, parameters)
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                raise
-            await_only(_to_its_end(lambda: _patiently(cursor, statement, parameters)))
+        await_only(execute(cursor, statement, parameters))
 
     def do_executemany(self, cursor: DBAPICursor, statement: str, parameters: Any, context: Any = None) -> None:  # noqa: ARG002  # the base class names it
-        await_only(_NOTHING)
-        if len(parameters) > _ROWS_AT_ONCE:
-            await_only(_to_its_end(lambda: cursor.executemany(statement, parameters)))
-        else:
-            cursor.executemany(statement, parameters)
+        await_only(execute_many(cursor, statement, parameters))
 
     def do_commit(self, dbapi_connection: Any) -> None:
         if dbapi_connection.in_transaction:
-            await_only(_to_its_end(dbapi_connection.commit))
+            await_only(to_its_end(dbapi_connection.commit))
 
     def do_terminate(self, dbapi_connection: Any) -> None:
         dbapi_connection.close()
 
 
-def _patiently(cursor: Any, statement: str, parameters: Any) -> None:
+async def execute(asked: Any, statement: str, parameters: Any = ()) -> None:
+    """Have a connection or a cursor execute a statement, at once or as soon as others let it."""
+    try:
+        asked.execute(statement, parameters)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
+        await to_its_end(lambda: _patiently(asked, statement, parameters))
+
+
+async def execute_many(cursor: Any, statement: str, rows: Any) -> None:
+    """Execute a statement for each of several rows, whose turn it is. Many of them let the loop go on."""
+    if len(rows) > _ROWS_AT_ONCE:
+        await to_its_end(lambda: cursor.executemany(statement, rows))
+    else:
+        cursor.executemany(statement, rows)
+
+
+def _patiently(asked: Any, statement: str, parameters: Any) -> None:
     """Execute a statement as soon as others let it."""
-    connection = cursor.connection
+    connection = asked if isinstance(asked, sqlite3.Connection) else asked.connection
     connection.execute(f"PRAGMA busy_timeout={PATIENCE_MS}")
     try:
-        cursor.execute(statement, parameters)
+        asked.execute(statement, parameters)
     finally:
         connection.execute("PRAGMA busy_timeout=0")
 
 
-async def _to_its_end(work: Callable[[], T]) -> T:
+async def to_its_end(work: Callable[[], T]) -> T:
     """What `work` gives, in another thread. Who is cancelled waits for its end: it has the connection until then."""
-    running = asyncio.get_running_loop().run_in_executor(_WAITING, work)
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[T] = loop.create_future()
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001  # raised where it is waited for
+            loop.call_soon_threadsafe(ended.set_exception, error)
+        else:
+            loop.call_soon_threadsafe(ended.set_result, result)
+
+    _WAITING.submit(run)
     try:
-        return await asyncio.shield(running)
+        return await asyncio.shield(ended)
     except asyncio.CancelledError:
-        while not running.done():
+        while not ended.done():
             try:
-                await asyncio.wait([running])
+                await asyncio.wait([ended])
             except asyncio.CancelledError:
                 continue
-        running.exception()  # which asyncio would report, had nobody looked
+        ended.exception()  # which asyncio would report, had nobody looked
         raise
 
 

@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.audit import GENESIS
-from models.store.rows import read_values, table_of
+from models.store.rows import read_values, table_of, write_row
 from models.store.towns import HeadRow
 from models.store.unit import Clock
 
@@ -108,8 +108,7 @@ async def await_turn(session: AsyncSession, chains: Iterable[str]) -> None:
 async def move_head(session: AsyncSession, head: Head, *, from_sequence: int) -> None:
     """Store a locked head, on condition that the chain still ends at `from_sequence`. Raises `LostLockError`."""
     to = {**_values(head), "moved": head.chain, "from_sequence": from_sequence}
-    result = await session.exec(_MOVE, params=to)
-    if result.rowcount != 1:
+    if await write_row(session, _MOVE, to) != 1:
         raise LostLockError(head.chain)
 
 

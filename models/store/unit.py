@@ -17,6 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.store.engine import Database
+from models.store.rows import write_out
+from models.store.straight import commit, write_session
 from models.store.tables import CompiledSet, TableCache, TableKey
 from models.store.wake import notify
 
@@ -73,6 +75,7 @@ class WriteUnit:
     session: AsyncSession
     store: "Store"
     _moved: set[str] = field(default_factory=set, init=False)
+    _making: dict[TableKey, Callable[[], CompiledSet]] = field(default_factory=dict, init=False)
     _made: dict[TableKey, CompiledSet] = field(default_factory=dict, init=False)
 
     async def announce(self, chains: Iterable[str]) -> None:
@@ -82,12 +85,19 @@ class WriteUnit:
         if new and not self.store.database.is_sqlite:
             await notify(self.session, sorted(new))
 
-    def made(self, compiled: CompiledSet) -> None:
-        """Have a set that the unit stores kept after the commit, as reading it back would give it."""
-        self._made[compiled.override_set.town_id, compiled.override_set.version] = compiled
+    def makes(self, key: TableKey, make: Callable[[], CompiledSet]) -> None:
+        """Have a set that the unit stores kept after the commit. `make` gives it as reading it back would."""
+        self._making[key] = make
+
+    def make(self) -> None:
+        """Make what is to be kept: there is time for it while the disk takes the commit."""
+        while self._making:
+            key, make = self._making.popitem()
+            self._made[key] = make()
 
     def committed(self) -> None:
         """Keep what was made, and tell this process what was announced."""
+        self.make()
         self.store.tables.keep(self._made)
         for hook in self.store.after_commit:
             hook(frozenset(self._moved))
@@ -147,12 +157,13 @@ class Store:
         """
 
         async def once() -> T:
-            async with AsyncSession(self.database.writer, expire_on_commit=False) as session:
+            async with write_session(self.database.writer) as session:
                 unit = WriteUnit(session=session, store=self)
                 result = await work(unit)
-                await session.flush()
+                await write_out(session)
+                asyncio.get_running_loop().call_soon(unit.make)
                 try:
-                    await session.commit()
+                    await commit(session)
                 except (SQLAlchemyError, OSError) as error:
                     if not _is_surely_undone(error):
                         raise OutcomeUnknownError from error

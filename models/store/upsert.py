@@ -7,14 +7,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.store.rows import table_of
+from models.store.rows import table_of, write_row
 
 
 async def insert_unless_there(session: AsyncSession, row: SQLModel) -> bool:
     """Whether `row` was inserted. False means that one with the same key, or another unique value, is committed."""
     statement = _insertion(type(row), session.get_bind().dialect.name)
-    result = await session.exec(statement, params=row.model_dump())
-    return result.rowcount == 1
+    return await write_row(session, statement, row.model_dump()) == 1
 
 
 @cache

@@ -1,0 +1,182 @@
+"""Statements that are made once, sent straight to SQLite's driver: SQLAlchemy compiles them, and is not asked again.
+
+A session, an engine and a greenlet for each take several times what SQLite does. Only writes go this way, within the
+transaction that their session has begun: nobody else's turn can come in between, so that no statement has to wait.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import lru_cache
+from types import SimpleNamespace
+from typing import Any, Final, NamedTuple, cast
+
+from sqlalchemy import ClauseElement, Connection, PoolProxiedConnection, Select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.types import TypeEngine
+from sqlmodel import Session
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.store.at_once import AtOnceDialect, execute, execute_many, to_its_end
+from models.store.base import Instant
+
+Values = Mapping[str, Any]
+Process = Callable[[Any], Any]
+
+_DIALECT: Final = AtOnceDialect()
+_INSTANT: Final = Instant().dialect_impl(_DIALECT)
+_INSTANTS: Final = 1000  # whose texts are kept
+_STATEMENTS: Final = 200  # that are kept compiled, many times more than there are
+
+
+class _SyncSession(Session):
+    """Makes SQLAlchemy a connection of the driver's once it is asked for one: most writes never ask."""
+
+    def get_bind(self, *_: Any, **__: Any) -> Connection:
+        made: Connection | None = self.info.get("connection")
+        if made is None:
+            made = self.info["connection"] = Connection(self.info["engine"], self.info["pooled"])
+        return made
+
+
+class StraightSession(AsyncSession):
+    """A session of one write to SQLite, whose transaction has begun on `driver`."""
+
+    sync_session_class = _SyncSession
+
+    def __init__(self, engine: AsyncEngine, pooled: PoolProxiedConnection) -> None:
+        super().__init__(expire_on_commit=False, info={"engine": engine.sync_engine, "pooled": pooled})
+        self.driver = cast("sqlite3.Connection", pooled.driver_connection)
+
+
+@asynccontextmanager
+async def write_session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+    """A session for one write. Where someone listens to statements, none goes past the engine that they listen to.
+
+    Raises `DBAPIError`.
+    """
+    dialect = engine.dialect
+    if not isinstance(dialect, AtOnceDialect) or engine.sync_engine.dispatch.before_cursor_execute:
+        async with AsyncSession(engine, expire_on_commit=False) as session:
+            yield session
+        return
+    with _AsEnginesRaise(dialect.begin):
+        pooled = await _pooled(engine)
+    try:
+        straight = StraightSession(engine, pooled)
+        with _AsEnginesRaise(dialect.begin):
+            await execute(straight.driver, dialect.begin)
+        try:
+            yield straight
+        finally:
+            if straight.in_transaction():
+                await straight.close()
+    finally:
+        pooled.close()
+
+
+async def _pooled(engine: AsyncEngine) -> PoolProxiedConnection:
+    pool = engine.pool
+    if isinstance(pool, QueuePool) and pool.checkedin():
+        return pool.connect()  # at once, where a greenlet that could wait for it takes twice as long
+    return await engine.raw_connection()
+
+
+async def commit(session: AsyncSession) -> None:
+    """Commit what a session of `write_session` has written. Raises `DBAPIError`."""
+    driver = driver_of(session)
+    if driver is None or session.in_transaction():
+        await session.commit()
+    if driver is not None and driver.in_transaction:
+        with _AsEnginesRaise("COMMIT"):
+            await to_its_end(driver.commit)
+
+
+def driver_of(session: AsyncSession) -> sqlite3.Connection | None:
+    """The driver that statements of a session may go straight to."""
+    return session.driver if isinstance(session, StraightSession) else None
+
+
+class _Ready(NamedTuple):
+    """A statement as SQLite reads it, its parameters in order, and how the rows that it gives are read."""
+
+    text: str
+    parameters: tuple[tuple[str, Process | None], ...]
+    columns: tuple[tuple[str, Process | None], ...]
+
+    def given(self, values: Values) -> list[Any]:
+        return [values[name] if process is None else process(values[name]) for name, process in self.parameters]
+
+    def read(self, row: Sequence[Any]) -> SimpleNamespace:
+        named = zip(self.columns, row, strict=True)
+        return SimpleNamespace(
+            **{name: value if process is None else process(value) for (name, process), value in named}
+        )
+
+
+def read_rows(driver: sqlite3.Connection, statement: Select[Any], values: Values) -> list[Any]:
+    """The rows that a statement finds. Raises `DBAPIError`."""
+    ready = _ready(statement, frozenset(values))
+    with _AsEnginesRaise(ready.text):
+        found = driver.execute(ready.text, ready.given(values)).fetchall()
+    return [ready.read(row) for row in found]
+
+
+def write_row(driver: sqlite3.Connection, statement: ClauseElement, values: Values) -> int:
+    """How many rows a statement changed. Raises `DBAPIError`."""
+    ready = _ready(statement, frozenset(values))
+    with _AsEnginesRaise(ready.text):
+        return driver.execute(ready.text, ready.given(values)).rowcount
+
+
+async def write_rows(driver: sqlite3.Connection, statement: ClauseElement, rows: Sequence[Values]) -> None:
+    """Execute a statement for each of several rows. Raises `DBAPIError`."""
+    ready = _ready(statement, frozenset(rows[0]))
+    with _AsEnginesRaise(ready.text):
+        await execute_many(driver, ready.text, [ready.given(values) for values in rows])
+
+
+@lru_cache(maxsize=_STATEMENTS)
+def _ready(statement: Any, names: frozenset[str]) -> _Ready:
+    """A statement that is executed with values by those names."""
+    compiled = statement.compile(dialect=_DIALECT, column_keys=sorted(names))
+    columns = statement.selected_columns if isinstance(statement, Select) else ()
+    return _Ready(
+        text=str(compiled),
+        parameters=tuple((name, _bind_processor(_type(compiled.binds[name]))) for name in compiled.positiontup),
+        columns=tuple((str(column.key), _type(column).result_processor(_DIALECT, None)) for column in columns),
+    )
+
+
+def _bind_processor(kind: TypeEngine[Any]) -> Process | None:
+    """What makes a type's values such as SQLite takes. The instant of a write stands in nearly all of its rows."""
+    return _instant if isinstance(kind, Instant) else kind.bind_processor(_DIALECT)
+
+
+@lru_cache(maxsize=_INSTANTS)
+def _instant(instant: datetime | None) -> Any:
+    process = _INSTANT.bind_processor(_DIALECT)
+    return instant if process is None else process(instant)
+
+
+def _type(element: Any) -> TypeEngine[Any]:
+    found: TypeEngine[Any] = element.type.dialect_impl(_DIALECT)
+    return found
+
+
+class _AsEnginesRaise:
+    """Has a driver's errors raised as engines raise them; takes less than a generator would."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise DBAPIError.instance(self._text, None, error, sqlite3.Error, dialect=_DIALECT) from error
