@@ -28,9 +28,13 @@ class Watch:
     _sent: dict[str, list[Statement]] = field(default_factory=dict)
 
     def request(self) -> tuple[Mapping[str, str], list[Statement]]:
-        """Headers for a request, and its statements, which fill up while it is answered."""
+        """Headers for a request, and its statements, which fill up while it is answered.
+
+        It has an origin, which sends it to the door: at the hatch nobody could tell whose statements are whose.
+        """
         request_id = f"counted-{next(NUMBERS)}"
-        return {"X-Request-Id": request_id}, self._sent.setdefault(request_id, [])
+        headers = {"X-Request-Id": request_id, "Origin": "https://elsewhere.example"}
+        return headers, self._sent.setdefault(request_id, [])
 
     def note(self, _connection: object, _cursor: object, text: str, parameters: Any, *_: object) -> None:
         request_id = current_request()

@@ -112,7 +112,7 @@ class _Beads(Look):
         super().__init__(resolver, grant)
         self._asked = bead_ids
         self.keys = [bead_id for bead_id in bead_ids if is_id(bead_id)]
-        if not self.keys or len(bead_ids) > MAX_BEADS:
+        if len(bead_ids) > MAX_BEADS:
             raise Bail
 
     def made_of(self, _rows: Rows) -> None:
