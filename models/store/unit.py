@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.store.engine import Database
+from models.store.lookups import is_busy
 from models.store.tables import CompiledSet, TableCache, TableKey
 from models.store.wake import notify
 
@@ -127,12 +128,13 @@ class Store:
     async def fetch(self, query: Callable[[AsyncSession], Awaitable[T]]) -> T:
         """What `query` gives for a session as `read` has it. An index has to lead to the rows, which have to be few.
 
-        On SQLite the event loop does nothing else meanwhile: see `search`.
+        On SQLite the event loop does nothing else meanwhile: see `search`. `query` has no more there than `exec` and
+        `get`.
 
         It is run anew, at most five times in all, where the connection is lost on the way: nothing that it found has
         gone anywhere by then. Raises `StorageUnavailableError`.
         """
-        return await _persistently(partial(_asked, self.database.lookups, query))
+        return await _persistently(partial(_looked_up, self.database, query))
 
     async def search(self, query: Callable[[AsyncSession], Awaitable[T]]) -> T:
         """As `fetch`, for what may have to go through many rows."""
@@ -164,6 +166,16 @@ class Store:
 
     async def dispose(self) -> None:
         await self.database.dispose()
+
+
+async def _looked_up(database: Database, query: Callable[[AsyncSession], Awaitable[T]]) -> T:
+    if database.at_once is not None:
+        try:
+            return await database.at_once.ask(query)
+        except OperationalError as error:
+            if not is_busy(error):
+                raise
+    return await _asked(database.lookups, query)
 
 
 async def _asked(engine: AsyncEngine, query: Callable[[AsyncSession], Awaitable[T]]) -> T:
