@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.client import Api, serving
-from tests.property.dispatching import asked
+from tests.property.dispatching import Dispatcher, Reader, asked
 from tests.property.documents import Post
 from tests.property.strategies import THOROUGH
 from tests.sizes import sized
@@ -29,6 +29,7 @@ SENT: Final = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 WAYS: Final = re.compile(r'townclerk_graphql_operations_total\{way="(\w+)"\} (\d+)')
+WRONG: Final = b'"errors":'
 MODEL: Final = "kilo/kilo-auto/frontier"
 BEADS: Final[list[dict[str, Any]]] = [
     {
@@ -87,15 +88,21 @@ def send(api: Api, post: Post) -> tuple[int, bytes]:
     return api.post(post.body, {"X-Request-Id": "the-same"})
 
 
+@pytest.mark.parametrize("author", [Dispatcher, Reader])
 @SENT
 @given(data=st.data())
-def test_document__sent_again__is_answered_with_the_same_bytes(scene: Scene, data: st.DataObject) -> None:
-    post = data.draw(asked(scene.beads, scene.towns))
+def test_document__sent_again__is_answered_with_the_same_bytes(
+    scene: Scene, author: type[Reader], data: st.DataObject
+) -> None:
+    post = data.draw(asked(scene.beads, scene.towns, author))
     new = replace(post, query=f"# {next(_numbers)}\n{post.query}")
     asker = data.draw(st.sampled_from(range(len(scene.askers))))
     executed = send(scene.askers[asker], new)
     again = [send(scene.askers[asker], new) for _ in range(2)]
-    assert again == [executed] * 2
+    if author is Reader and WRONG in executed[1]:  # the executor's, which may end at the one error or at the other
+        assert all(WRONG in answer for _, answer in again)
+    else:
+        assert again == [executed] * 2
 
 
 TASKED: Final = "query ($t: ID!, $r: ID) { taskResolution(townId: $t, task: {rigId: $r}) { model } }"
@@ -111,11 +118,12 @@ def test_variable__that_is_nearly_the_one_before__is_not_taken_for_it(scene: Sce
     assert scene.dev.post(other, {"X-Request-Id": "the-same"}) == scene.dev.post(new, {"X-Request-Id": "the-same"})
 
 
-def test_documents__of_those_sent__are_compiled_often(scene: Scene) -> None:
+@pytest.mark.parametrize("author", [Dispatcher, Reader])
+def test_documents__of_those_sent__are_compiled_often(scene: Scene, author: type[Reader]) -> None:
     counted = {"compiled": 0, "executed": 0}
 
     @settings(SENT, max_examples=100)
-    @given(post=asked(scene.beads, scene.towns))
+    @given(post=asked(scene.beads, scene.towns, author))
     def again(post: Post) -> None:
         new = replace(post, query=f"# {next(_numbers)}\n{post.query}")
         send(scene.dev, new)

@@ -11,7 +11,7 @@ import strawberry
 from graphql import parse, validate
 from strawberry.schema.config import StrawberryConfig
 
-from api.compiler import READER, Bail, CompiledOperation, compile_operation
+from api.compiler import READER, Bail, CompiledOperation, Plan, compile_operation
 
 
 @strawberry.enum
@@ -109,7 +109,7 @@ ROOTS: Final = ("book", "books", "liked")
 RESOLVERS: Final = {"book": Query.book, "books": Query.books, "liked": Query.liked}
 
 
-def compiled(query: str, name: str | None = None) -> CompiledOperation:
+def compiled(query: str, name: str | None = None) -> CompiledOperation[Plan]:
     document = parse(query)
     assert validate(SCHEMA._schema, document) == []  # noqa: SLF001  # it has no other way to its types
     return compile_operation(SCHEMA, document, name, roots=ROOTS)
