@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from api.requests import current_request
+from models.store.lookups import _Lookup
 from models.store.strict import StrictReads
 
 NUMBERS: Final = itertools.count(1)
@@ -45,6 +46,7 @@ def watching() -> Iterator[Watch]:
     with pytest.MonkeyPatch.context() as patch:
         for reads, name in product(StrictReads.__subclasses__(), ("beads", "towns")):
             patch.setattr(reads, name, _noting(watch, name, getattr(reads, name)))
+        patch.setattr(_Lookup, "_rows", _noting_prepared(watch, _Lookup._rows))  # noqa: SLF001  # past the engine
         try:
             yield watch
         finally:
@@ -57,5 +59,15 @@ def _noting(watch: Watch, name: str, read: Callable[..., Awaitable[Any]]) -> Cal
     async def noted(reads: StrictReads, keys: Sequence[str]) -> Any:
         watch.note(None, None, f"strict {name}", keys)
         return await read(reads, keys)
+
+    return noted
+
+
+def _noting_prepared(watch: Watch, rows: Callable[..., Any]) -> Callable[..., Any]:
+    """A prepared lookup that is taken down, for the same reason."""
+
+    def noted(lookup: _Lookup, text: str, parameters: Sequence[Any]) -> Any:
+        watch.note(None, None, text, parameters)
+        return rows(lookup, text, parameters)
 
     return noted

@@ -5,12 +5,14 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import pytest
-from sqlalchemy import func, make_url
+from sqlalchemy import bindparam, func, make_url
 from sqlmodel import SQLModel, col, select
 
+from models.store.base import Instant
 from models.store.policies import ModelRow, OverrideSetRow
 from models.store.rows import table_of
 from models.store.towns import HeadRow, TownRow
@@ -34,11 +36,13 @@ def backend() -> str:
 
 
 def both(url: str, query: Query[T]) -> tuple[T, T]:
-    """What `query` gives, looked up and read."""
+    """What `query` gives, looked up and read. A statement is prepared when it is asked again."""
 
     async def work(store: Store) -> tuple[T, T]:
+        looked_up = [await store.fetch(query) for _ in range(3)]
+        assert looked_up == looked_up[:1] * 3
         async with store.read() as session:
-            return await store.fetch(query), await query(session)
+            return looked_up[0], await query(session)
 
     return with_store(url, work)
 
@@ -49,9 +53,10 @@ def columns(row: SQLModel | None) -> Any:
 
 @pytest.mark.parametrize("kind", TABLES, ids=lambda kind: table_of(kind).name)
 def test_lookup__of_a_table__finds_the_rows_of_a_session(true_history: str, kind: type[SQLModel]) -> None:
+    query = select(kind).order_by(*table_of(kind).primary_key.columns)
+
     async def rows(session: Session) -> list[Any]:
-        order = table_of(kind).primary_key.columns
-        return [columns(row) for row in await session.exec(select(kind).order_by(*order))]
+        return [columns(row) for row in await session.exec(query)]
 
     looked_up, read = both(true_history, rows)
     assert looked_up == read
@@ -66,6 +71,22 @@ def test_lookup__of_tables_that_are_joined__finds_the_rows_of_a_session(true_his
     looked_up, read = both(true_history, rows)
     assert sorted(looked_up, key=repr) == sorted(read, key=repr)
     assert {town is None for _, town, _ in looked_up} == {True, False}, "the central chain is no town's"
+
+
+def test_lookup__with_parameters__finds_the_rows_of_a_session(true_history: str) -> None:
+    query = select(OverrideSetRow).where(
+        col(OverrideSetRow.created_at) <= bindparam("at", type_=Instant), col(OverrideSetRow.version) == 1
+    )
+    at = datetime(2100, 1, 1, tzinfo=UTC)
+
+    async def rows(session: Session) -> list[Any]:
+        later = [columns(row) for row in await session.exec(query, params={"at": at})]
+        return [later, (await session.exec(query, params={"at": datetime(1990, 1, 1, tzinfo=UTC)})).one_or_none()]
+
+    looked_up, read = both(true_history, rows)
+    assert sorted(looked_up[0], key=repr) == sorted(read[0], key=repr)
+    assert looked_up[0]
+    assert looked_up[1] is read[1] is None
 
 
 def test_lookup__by_a_key__finds_the_row_of_a_session(true_history: str) -> None:

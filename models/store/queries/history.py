@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
-from sqlalchemy import bindparam, func, or_
+from sqlalchemy import func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -14,8 +13,7 @@ from models.store.audit import AuditEntryRow
 from models.store.mayor import MayorObservationRow, MayorSignalRow
 from models.store.paging import Page, Slice, fetch_page
 from models.store.queries import towns
-
-_ACTORS: Final = select(ActorRow).where(col(ActorRow.actor_id).in_(bindparam("actor_ids", expanding=True)))
+from models.store.queries.keyed import rows_of
 
 
 async def entry(session: AsyncSession, chain: str, sequence: int) -> AuditEntryRow | None:
@@ -23,7 +21,8 @@ async def entry(session: AsyncSession, chain: str, sequence: int) -> AuditEntryR
 
 
 async def actors(session: AsyncSession, actor_ids: Iterable[str]) -> dict[str, ActorRow]:
-    return {row.actor_id: row for row in await session.exec(_ACTORS, params={"actor_ids": list(actor_ids)})}
+    keys = [(actor_id,) for actor_id in actor_ids]
+    return {row.actor_id: row for row in await rows_of(session, ActorRow, keys, col(ActorRow.actor_id))}
 
 
 async def actor_named(session: AsyncSession, name: str) -> str | None:

@@ -16,6 +16,7 @@ from models.domain.vocabulary import BeadStatus, BeadType, Role, is_id
 from models.store.base import Instant, Key
 from models.store.paging import Page, Slice, fetch_page
 from models.store.queries.json_texts import given, holds_any, is_among, is_among_given, table_given
+from models.store.queries.keyed import rows_of
 from models.store.rows import read_values, table_of
 from models.store.towns import BeadRevisionRow, BeadRow, HeadRow, RigRow, TownRow
 
@@ -36,8 +37,6 @@ class BeadQuery:
 
 
 # made once, which takes longer than to execute them
-_TOWNS: Final = select(TownRow).where(col(TownRow.town_id).in_(bindparam("town_ids", expanding=True)))
-_HEADS: Final = select(HeadRow).where(col(HeadRow.chain).in_(bindparam("chains", expanding=True)))
 _RIGS_OF: Final = (
     select(RigRow).where(col(RigRow.town_id).in_(bindparam("town_ids", expanding=True))).order_by(col(RigRow.rig_id))
 )
@@ -48,7 +47,8 @@ _BEADS_WITHIN: Final = _BEADS.where(is_among_given(col(BeadRow.town_id), "town_i
 
 
 async def towns(session: AsyncSession, town_ids: Iterable[str]) -> dict[str, TownRow]:
-    return {row.town_id: row for row in await session.exec(_TOWNS, params={"town_ids": list(town_ids)})}
+    keys = [(town_id,) for town_id in town_ids]
+    return {row.town_id: row for row in await rows_of(session, TownRow, keys, col(TownRow.town_id))}
 
 
 async def towns_page(
@@ -61,17 +61,14 @@ async def towns_page(
 
 
 async def heads(session: AsyncSession, chains: Iterable[str]) -> dict[str, HeadRow]:
-    return {row.chain: row for row in await session.exec(_HEADS, params={"chains": list(chains)})}
+    keys = [(chain,) for chain in chains]
+    return {row.chain: row for row in await rows_of(session, HeadRow, keys, col(HeadRow.chain))}
 
 
 async def rigs(session: AsyncSession, keys: Iterable[RigKey]) -> dict[RigKey, RigRow]:
     """The rigs of `keys` (town id, rig id), removed ones too."""
-    wanted = list(keys)
-    query = select(RigRow).where(
-        is_among(col(RigRow.town_id), {town_id for town_id, _ in wanted}),
-        is_among(col(RigRow.rig_id), {rig_id for _, rig_id in wanted}),
-    )
-    return {(row.town_id, row.rig_id): row for row in await session.exec(query)}
+    rows = await rows_of(session, RigRow, keys, col(RigRow.town_id), col(RigRow.rig_id))
+    return {(row.town_id, row.rig_id): row for row in rows}
 
 
 async def rigs_of(session: AsyncSession, town_ids: Iterable[str]) -> dict[str, list[RigRow]]:
