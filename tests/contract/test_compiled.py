@@ -4,6 +4,7 @@ A document that nobody has sent before is always executed; sent anew, it is comp
 is sent as text of its own, several times.
 """
 
+import gc
 import itertools
 import json
 import re
@@ -88,6 +89,15 @@ def send(api: Api, post: Post) -> tuple[int, bytes]:
     return api.post(post.body, {"X-Request-Id": "the-same"})
 
 
+@pytest.fixture
+def all_let_go() -> Iterator[None]:
+    """Coroutines that the executor has left unawaited, where an error ended them before they began, are gone after."""
+    yield
+    gc.collect()
+
+
+@pytest.mark.usefixtures("all_let_go")
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 @pytest.mark.parametrize("author", [Dispatcher, Reader])
 @SENT
 @given(data=st.data())
@@ -118,6 +128,8 @@ def test_variable__that_is_nearly_the_one_before__is_not_taken_for_it(scene: Sce
     assert scene.dev.post(other, {"X-Request-Id": "the-same"}) == scene.dev.post(new, {"X-Request-Id": "the-same"})
 
 
+@pytest.mark.usefixtures("all_let_go")
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 @pytest.mark.parametrize("author", [Dispatcher, Reader])
 def test_documents__of_those_sent__are_compiled_often(scene: Scene, author: type[Reader]) -> None:
     counted = {"compiled": 0, "executed": 0}

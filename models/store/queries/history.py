@@ -3,17 +3,20 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import func, or_
+from sqlalchemy import bindparam, func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.store.access import ActorRow
 from models.store.audit import AuditEntryRow
 from models.store.mayor import MayorObservationRow, MayorSignalRow
-from models.store.paging import Page, Slice, fetch_page
+from models.store.paging import Page, Slice, fetch_known_page
 from models.store.queries import towns
 from models.store.queries.keyed import rows_of
+
+_SIGNALS_OF: Final = select(MayorSignalRow).where(col(MayorSignalRow.town_id) == bindparam("town_id"))
 
 
 async def entry(session: AsyncSession, chain: str, sequence: int) -> AuditEntryRow | None:
@@ -80,8 +83,8 @@ async def mayors(session: AsyncSession, town_ids: Iterable[str]) -> dict[str, Ma
 
 
 async def signals_page(session: AsyncSession, town_id: str, wanted: Slice) -> Page[MayorSignalRow]:
-    query = select(MayorSignalRow).where(MayorSignalRow.town_id == town_id)
-    return await fetch_page(session, query, order=col(MayorSignalRow.sequence), wanted=wanted, descending=True)
+    params, order = {"town_id": town_id}, col(MayorSignalRow.sequence)
+    return await fetch_known_page(session, _SIGNALS_OF, params, order=order, wanted=wanted, descending=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, func
+from sqlalchemy import ColumnElement, and_, bindparam, func
 from sqlalchemy import select as core_select
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.domain.rules import RuleKey
 from models.domain.vocabulary import OverrideSetCause, Role, is_model_id
 from models.store.mayor import MayorSignalRow
-from models.store.paging import Page, Slice, fetch_page
+from models.store.paging import Page, Slice, fetch_known_page
 from models.store.policies import (
     ModelRow,
     OverrideRow,
@@ -30,6 +30,10 @@ SetKey = tuple[str, int]
 ProfileName = tuple[str, str]
 VersionKey = tuple[str, str, int]
 
+_VERSIONS_OF: Final = select(ProfileVersionRow).where(
+    col(ProfileVersionRow.owner) == bindparam("owner"), col(ProfileVersionRow.name) == bindparam("name")
+)
+_SETS_OF: Final = select(OverrideSetRow).where(col(OverrideSetRow.town_id) == bindparam("town_id"))
 _MODELS: Final = select(ModelRow).where(is_among_given(col(ModelRow.model_id), "model_ids"))
 
 _CATALOGUE: Final = table_of(ModelRow).c
@@ -96,8 +100,8 @@ async def profile_rules(session: AsyncSession, keys: Iterable[VersionKey]) -> di
 
 
 async def profile_versions_page(session: AsyncSession, owner: str, name: str, wanted: Slice) -> Page[ProfileVersionRow]:
-    query = select(ProfileVersionRow).where(ProfileVersionRow.owner == owner, ProfileVersionRow.name == name)
-    return await fetch_page(session, query, order=col(ProfileVersionRow.version), wanted=wanted, descending=True)
+    params, order = {"owner": owner, "name": name}, col(ProfileVersionRow.version)
+    return await fetch_known_page(session, _VERSIONS_OF, params, order=order, wanted=wanted, descending=True)
 
 
 async def override_sets(session: AsyncSession, keys: Iterable[SetKey]) -> dict[SetKey, OverrideSetRow]:
@@ -126,8 +130,8 @@ async def mayor_overrides(session: AsyncSession, keys: Iterable[SetKey]) -> dict
 
 
 async def override_sets_page(session: AsyncSession, town_id: str, wanted: Slice) -> Page[OverrideSetRow]:
-    query = select(OverrideSetRow).where(OverrideSetRow.town_id == town_id)
-    return await fetch_page(session, query, order=col(OverrideSetRow.version), wanted=wanted, descending=True)
+    params, order = {"town_id": town_id}, col(OverrideSetRow.version)
+    return await fetch_known_page(session, _SETS_OF, params, order=order, wanted=wanted, descending=True)
 
 
 async def override_sets_at(
