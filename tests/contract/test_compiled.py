@@ -145,4 +145,4 @@ def test_documents__of_those_sent__are_compiled_often(scene: Scene, author: type
         counted[way] += 1
 
     again()
-    assert counted["compiled"] > counted["executed"] / 4  # as many have something in them that is wrong
+    assert counted["compiled"] > counted["executed"] / 10  # as many have something in them that is wrong

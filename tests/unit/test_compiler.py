@@ -158,6 +158,18 @@ ANSWERED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         'query ($c: Boolean!) { a: book(id: "1") @skip(if: $c) { id } __typename }',
         {"c": True},
     ),
+    "text beside an input": (
+        "query ($t: Taste!, $by: String!) { a: liked(taste: $t, by: $by) { id } b: liked(taste: {}, by: $by) { id } }",
+        {"t": {"mood": "SAD"}, "by": "me"},
+    ),
+    "text inside an input and by itself": (
+        "query ($x: String!) { a: liked(taste: {tags: [$x]}, by: $x) { id } b: liked(taste: {}, by: $x) { id } }",
+        {"x": "sweet"},
+    ),
+    "a list of text beside a number": (
+        "query ($ids: [ID!]!, $n: Int!) { books(ids: $ids, atMost: $n) { id } }",
+        {"ids": ["1", "2"], "n": 1},
+    ),
     "text given twice": ("query ($id: ID!) { a: book(id: $id) { id } b: book(id: $id) { sold } }", {"id": "x"}),
     "a list of text": ("query ($ids: [ID!]!) { books(ids: $ids) { id } }", {"ids": ["1", "2"]}),
     "a default left alone": ("query ($ids: [ID!]!) { books(ids: $ids) { id } }", {"ids": ["1"] * 12}),
@@ -219,6 +231,14 @@ UNANSWERED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "a resolver that fails": ('{ book(id: "1") { broken } }', {}),
     "no value for a variable": ("query ($id: ID!) { book(id: $id) { id } }", {}),
     "a value of another type": ("query ($ids: [ID!]!) { books(ids: $ids) { id } }", {"ids": [{}]}),
+    "null in a list beside a number": (
+        "query ($ids: [ID!]!, $n: Int!) { books(ids: $ids, atMost: $n) { id } }",
+        {"ids": [None], "n": 1},
+    ),
+    "no list beside a number": (
+        "query ($ids: [ID!]!, $n: Int!) { books(ids: $ids, atMost: $n) { id } }",
+        {"ids": [[]], "n": 1},
+    ),
     "null in a list": ("query ($ids: [ID!]!) { books(ids: $ids) { id } }", {"ids": [None]}),
     "a condition that is none": ("query ($c: Boolean!) { book(id: 1) { id @skip(if: $c) } }", {"c": 1}),
     "no condition": ("query ($c: Boolean!) { book(id: 1) { id @skip(if: $c) } }", {}),
