@@ -115,6 +115,35 @@ def test_document__sent_again__is_answered_with_the_same_bytes(
         assert again == [executed] * 2
 
 
+KNOWN: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "viewer": ("{ viewer { name scopes towns } }", {}),
+    "a page": ("{ towns(first: 2) { edges { cursor node { townId name } } pageInfo { hasNextPage endCursor } } }", {}),
+    "a bead": ("query($b: ID!) { bead(beadId: $b) { title labels town { name } rig { name } } }", {}),
+    "as of a version": ("query($b: ID!, $v: Int!) { resolution(beadId: $b, asOf: {version: $v}) { model } }", {"v": 2}),
+    "the set in force": (
+        "query($t: ID!) { town(townId: $t) { overrideSet { version effectiveRules { rule { key model } source } } } }",
+        {},
+    ),
+    "a history": (
+        """query($t: ID!) {
+          town(townId: $t) { auditEntries(first: 3) { edges { node { action actor { displayName } } } } }
+        }""",
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_query__of_any_kind__is_compiled_when_it_is_sent_again(scene: Scene, name: str) -> None:
+    query, variables = KNOWN[name]
+    there = {"b": scene.beads[0], "t": scene.towns[0], **variables}
+    given: dict[str, Any] = {each: value for each, value in there.items() if f"${each}:" in query}
+    first, *others = [scene.dev.data(query, **given) for _ in range(3)]
+    before = ways(scene.dev)
+    assert [first, scene.dev.data(query, **given)] == others
+    assert ways(scene.dev)["compiled"] == before["compiled"] + 1
+
+
 TASKED: Final = "query ($t: ID!, $r: ID) { taskResolution(townId: $t, task: {rigId: $r}) { model } }"
 
 
