@@ -245,7 +245,7 @@ class _Compiler:
     def resolving_plan(self, conditions: Mapping[str, bool]) -> ResolvingPlan:
         """The plan for what those variables are, which calls resolvers. Raises `Bail`."""
         selected, below = self._collected(conditions)
-        code = ResolvingCode(below)
+        code = ResolvingCode(below, self._schema._schema.get_possible_types)  # noqa: SLF001  # as above
         answer = code.root(self._root, selected)
         self._charge(code.fields)
         calls = calls_of(self._schema, self._operation, code.asked)

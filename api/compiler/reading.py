@@ -4,7 +4,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, cast
 
-from graphql import GraphQLField
+from graphql import GraphQLField, GraphQLObjectType
+from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
 READER: Final = "reader"  # in a field's metadata: a function of the parent that gives what its resolver would give
@@ -23,6 +24,14 @@ def strawberry_field(definition: GraphQLField) -> StrawberryField:
     if not isinstance(made_from, StrawberryField):
         raise Bail
     return made_from
+
+
+def class_of(kind: GraphQLObjectType) -> type:
+    """The class of a type's objects. Raises `Bail`."""
+    made_from = kind.extensions.get(_MADE_FROM)
+    if not isinstance(made_from, StrawberryObjectDefinition) or made_from.type_var_map:
+        raise Bail
+    return made_from.origin
 
 
 def reader_of(definition: GraphQLField) -> Reader | str:

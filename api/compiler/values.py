@@ -1,11 +1,12 @@
 """The values of a compiled operation: Python that reads them, checks them, and shapes them as they are answered."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any, Final, NamedTuple
 
 from graphql import (
+    GraphQLAbstractType,
     GraphQLBoolean,
     GraphQLEnumType,
     GraphQLField,
@@ -24,7 +25,7 @@ from graphql.execution.collect_fields import CollectedFields, FieldDetails
 from graphql.language import FieldNode
 
 from api.compiler.arguments import Asked, Call
-from api.compiler.reading import Bail, reader_of, resolver_of
+from api.compiler.reading import Bail, class_of, reader_of, resolver_of
 
 _INTS: Final = range(-(2**31), 2**31)
 
@@ -100,8 +101,10 @@ class Code:
             return self._leaf(kind, value)
         raise Bail
 
-    def _selection(self, kind: GraphQLObjectType, selected: Iterable[tuple[str, list[FieldDetails]]]) -> Expression:
-        """A function that answers what is selected of an object."""
+    def _selection(
+        self, kind: GraphQLObjectType, selected: Iterable[tuple[str, list[FieldDetails]]], *, waits: bool = False
+    ) -> Expression:
+        """A function that answers what is selected of an object, a coroutine function where it has to be or `waits`."""
         found = {key: self._field(kind, below) for key, below in selected}
         waiting = [key for key, each in found.items() if each.waits]
         before = ""
@@ -110,8 +113,8 @@ class Code:
             before = f"done = await together({', '.join(begun)})"
             found |= {key: Expression(f"done[{number}]") for number, key in enumerate(waiting)}
         parts = ", ".join(f"{key!r}: {each.text}" for key, each in found.items())
-        made = self._function(Expression(f"{{{parts}}}", bool(waiting)), "parent", before)
-        return Expression(self._named(made), bool(waiting))
+        waits = waits or bool(waiting)
+        return Expression(self._named(self._function(Expression(f"{{{parts}}}", waits), "parent", before)), waits)
 
     def _field(self, kind: GraphQLObjectType, details: list[FieldDetails]) -> Expression:
         """An expression for what is answered of a field of `parent`."""
@@ -162,8 +165,14 @@ class ResolvingCode(Code):
 
     _passed = ", info, given"
 
-    def __init__(self, collect: Callable[[GraphQLObjectType, list[FieldDetails]], CollectedFields]) -> None:
+    def __init__(
+        self,
+        collect: Callable[[GraphQLObjectType, list[FieldDetails]], CollectedFields],
+        possible: Callable[[GraphQLAbstractType], Iterable[GraphQLObjectType]],
+    ) -> None:
         super().__init__(collect)
+        self._possible = possible
+        self._scope["of_its_kind"] = _of_its_kind
         self.asked: list[Asked] = []
 
     def root(
@@ -172,6 +181,16 @@ class ResolvingCode(Code):
         """A function that answers what is selected of the root, or a coroutine function."""
         made: Callable[[None, Any, Sequence[Call]], Any] = self._scope[self._selection(kind, selected).text]
         return made
+
+    def _present(self, kind: GraphQLOutputType, details: list[FieldDetails], value: Expression) -> Expression:
+        if not isinstance(kind, GraphQLAbstractType):
+            return super()._present(kind, details, value)
+        made = {
+            class_of(each): self._selection(each, groups(self._collect(each, details)), waits=True).text
+            for each in self._possible(kind)
+        }
+        by_class = self._named({python: self._scope[name] for python, name in made.items()})
+        return Expression(f"await of_its_kind({by_class}, {value.text}{self._passed})", waits=True)
 
     def _read(self, definition: GraphQLField, node: FieldNode) -> Expression:
         resolver = resolver_of(definition)
@@ -201,6 +220,11 @@ class _Names(dict[Any, str]):
 
 def _missing() -> Any:
     raise Bail
+
+
+def _of_its_kind(completes: Mapping[type, Callable[..., Any]], value: Any, *others: Any) -> Any:
+    complete = completes.get(type(value)) or _missing()
+    return complete(value, *others)
 
 
 def _each_of(complete: Callable[..., Any], values: Any, *others: Any) -> list[Any]:

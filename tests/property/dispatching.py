@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from api.compiler.reading import Bail, reader_of
 from api.schema.at_hand import ROOTS
+from api.schema.connections import global_id
 from tests.property.documents import SCHEMA, Author, Post, Selectable, Word
 
 ELSEWHERE: Final = ("", "nowhere", "*", "a b", "\0", "\N{WATER BUFFALO}")  # ids of nothing
@@ -23,7 +24,8 @@ class Reader(Author):
 
     def __init__(self, draw: st.DrawFn, beads: Sequence[str], towns: Sequence[str]) -> None:
         super().__init__(draw)
-        self._ids = {"beadId": beads, "beadIds": beads, "townId": towns, "name": ("balanced", "premium")}
+        nodes = [global_id(kind, each) for kind, ids in (("Town", towns), ("Bead", beads)) for each in ids]
+        self._ids = {"beadId": beads, "beadIds": beads, "townId": towns, "name": ["balanced", "premium"], "id": nodes}
 
     def post(self) -> Post:
         names = ["Q0", "Q1"] if self._draw(st.integers(0, 5)) == 0 else ["Q0"]

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import pytest
 import strawberry
@@ -66,6 +66,21 @@ class Animal(Named):
 
 
 @strawberry.type
+class Stone(Named):
+    weight: int = 5
+
+
+@strawberry.type
+class Secret(Named):
+    @strawberry.field
+    def name(self) -> str:
+        return "a secret"
+
+
+Thing = Annotated[Animal | Stone, strawberry.union("Thing")]
+
+
+@strawberry.type
 class Query:
     @strawberry.field
     async def animals(self, numbers: list[int], at_most: int = 10) -> list[Animal]:
@@ -77,8 +92,13 @@ class Query:
         return word
 
     @strawberry.field
-    def named(self) -> Named:
-        return Animal()
+    def named(self, kinds: list[str]) -> list[Named | None]:
+        made = {"animal": Animal(), "stone": Stone(), "secret": Secret()}
+        return [made.get(kind) for kind in kinds]
+
+    @strawberry.field
+    def any(self, kind: str) -> Thing:
+        return Stone() if kind == "stone" else Animal(number=7)
 
     @strawberry.field
     def root(self, root: Any) -> str:
@@ -92,7 +112,7 @@ class Mutation:
         return 1
 
 
-SCHEMA: Final = strawberry.Schema(Query, Mutation)
+SCHEMA: Final = strawberry.Schema(Query, Mutation, types=[Animal, Stone, Secret])
 
 
 def context() -> SimpleNamespace:
@@ -156,6 +176,16 @@ ANSWERED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     ),
     "null in place of what waits": ("{ animals(numbers: [20, 30]) { mother { sound } } }", {}),
     "a field with a reader": ("{ animals(numbers: 1) { read } }", {}),
+    "objects of several types": (
+        """{ named(kinds: ["animal", "none", "stone", "secret"]) {
+        __typename name ... on Animal { sound number } ... on Stone { weight } } }""",
+        {},
+    ),
+    "unions": (
+        """query ($k: String!) { any(kind: $k) { ... on Animal { mother { sound } } ... on Stone { weight } }
+        b: any(kind: "stone") { __typename ... on Named { name } } }""",
+        {"k": "animal"},
+    ),
     "an empty list": ("{ animals(numbers: []) { sound mother { sound } } }", {}),
     "fragments": (
         """{ animals(numbers: 1) { ...A ...B } } fragment A on Animal { sound mother { number } }
@@ -176,7 +206,6 @@ def test_operation__that_calls_resolvers__answers_what_an_executor_does_and_read
 
 UNCOMPILABLE: Final = {
     "a mutation": "mutation { change }",
-    "a type that is not known before": "{ named { name } }",
     "the schema": "{ __schema { description } }",
     "a resolver that takes something else": "{ root }",
 }
