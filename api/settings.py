@@ -92,7 +92,9 @@ class Settings(BaseSettings):
     trusted_documents_only: bool = Field(
         default=False, description="Whether no documents are taken but those, and the settings pages' own."
     )
-    table_cache_size: int = Field(default=16_384, ge=1, description="Compiled tables a process keeps.")
+    table_cache_size: int = Field(
+        default=16_384, ge=1, description="Compiled tables a process keeps; and as many towns and sets."
+    )
     resolution_cache_size: int = Field(
         default=20_000, ge=1, description="Resolutions a process keeps; and as many mayors, towns and rigs."
     )

@@ -11,6 +11,7 @@ from models.domain.tokens import Grant
 from models.domain.vocabulary import is_storable
 from models.services.heads import settle
 from models.store.access import ActorRow
+from models.store.kept import Kept
 from models.store.policies import ModelRow, OverrideSetRow, ProfileRow, ProfileVersionRow
 from models.store.queries import history, policies, towns
 from models.store.queries.history import MayorStanding, SignalsAt
@@ -29,16 +30,24 @@ def _by_key(
     read: Read[Mapping[K, V]],
     query: Callable[[Session, Iterable[K]], Awaitable[Mapping[K, V]]],
     looked_up: Callable[[K], K] = lambda key: key,
+    kept: Kept[K, V] | None = None,
 ) -> Batches[K, V | None]:
-    """What `query` finds by each key, which is looked up as `looked_up` has it; None where it finds nothing."""
+    """What `query` finds by each key, which is looked up as `looked_up` has it; None where it finds nothing.
+
+    What is `kept` is not asked for, and what is found is kept there.
+    """
 
     async def load(keys: list[K]) -> list[V | None]:
         asked = [looked_up(key) for key in keys]
-        storable = [key for key in asked if _is_storable(key)]
+        known = {} if kept is None else {key: row for key in asked if (row := kept.get(key)) is not None}
+        storable = [key for key in asked if key not in known and _is_storable(key)]
         found: Mapping[K, V] = {}
         if storable:
             found = await read(lambda session: query(session, storable))
-        return [found.get(key) for key in asked]
+            if kept is not None:
+                for key, row in found.items():
+                    kept.keep(key, row)
+        return [known.get(key, found.get(key)) for key in asked]
 
     return Batches(load, most=_MAX_BATCH)
 
@@ -76,7 +85,7 @@ class Loaders:
 
     @cached_property
     def town(self) -> Batches[str, TownRow | None]:
-        return _by_key(self._store.fetch, towns.towns, self._town)
+        return _by_key(self._store.fetch, towns.towns, self._town, self._store.rows.towns)
 
     @cached_property
     def head(self) -> Batches[str, HeadRow | None]:
@@ -113,7 +122,8 @@ class Loaders:
 
     @cached_property
     def override_set(self) -> Batches[tuple[str, int], OverrideSetRow | None]:
-        return _by_key(self._store.fetch, policies.override_sets, self._of_town)
+        kept = self._store.rows.override_sets
+        return _by_key(self._store.fetch, policies.override_sets, self._of_town, kept)
 
     @cached_property
     def set_at(self) -> Batches[tuple[str, datetime], OverrideSetRow | None]:

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from models.domain.mayor import ModelPair, desired_pair
 from models.domain.resolution import Resolution, Task, resolve
 from models.domain.vocabulary import is_id
+from models.store.kept import Kept
 from models.store.queries import history, towns
 from models.store.queries.history import MayorStanding
 from models.store.strict import BeadNow, StrictReads, TownNow
@@ -16,8 +17,6 @@ from models.store.tables import CompiledSet, TableKey
 from models.store.towns import RigRow, TownRow
 from models.store.unit import Session, Store
 
-K = TypeVar("K")
-V = TypeVar("V")
 T = TypeVar("T")
 
 
@@ -28,22 +27,6 @@ class MayorNow:
     town: TownRow
     standing: MayorStanding
     pair: ModelPair
-
-
-class Kept(Generic[K, V]):
-    """The `size` values that were kept last, by keys that tell all that they depend on."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._values: dict[K, V] = {}
-        self.get: Callable[[K], V | None] = self._values.get
-
-    def keep(self, key: K, value: V) -> V:
-        """Keep a value, in place of the one that was kept longest ago."""
-        self._values[key] = value
-        if len(self._values) > self._size:
-            del self._values[next(iter(self._values))]
-        return value
 
 
 class Resolver:

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.store.engine import Database
+from models.store.kept import KeptRows
 from models.store.lookups import is_busy
 from models.store.tables import CompiledSet, TableCache, TableKey
 from models.store.wake import notify
@@ -96,7 +97,7 @@ class WriteUnit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """A database, the clock and the new ids that writes are stamped by, and the compiled tables read from it.
+    """A database, the clock and the new ids that writes are stamped by, and what is kept of what was read from it.
 
     `after_commit` are told of the chains that each write of this process has moved. They must neither wait nor raise.
     `long_reads` bounds those that take a connection for as long as a chain is. `ending` is set once the process is
@@ -107,6 +108,7 @@ class Store:
     clock: Clock = system_clock
     new_id: NewId = random_id
     tables: TableCache = field(default_factory=TableCache)
+    rows: KeptRows = field(default_factory=KeptRows)
     after_commit: list[AfterCommit] = field(default_factory=list)
     ending: Event = field(default_factory=Event)
     long_reads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LONG_READS))
