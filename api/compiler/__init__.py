@@ -4,10 +4,13 @@ An executor looks at the document anew for each request: it collects fields, mer
 completes values, tens of microseconds for each object. All of that depends on the document and the schema alone, and is
 done here once. What is left for each request is generated code: read, check, put into a dict.
 
-It compiles queries over the root fields that it is told of, whatever stands below them as long as it can be read from
-its parent alone: attributes, resolvers that take nothing but `self`, and others that name such a reader (`READER` in
-their metadata). Aliases, fragments, `@skip` and `@include`, lists, enums and scalars are the executor's own: the same
-functions of graphql-core collect the fields, coerce the arguments and serialise the leaves.
+There are two ways. `compile_operation` compiles queries over the root fields that it is told of; values are given it.
+What stands below them has to be read from its parent alone: attributes, resolvers that take nothing but `self`, and
+others that name such a reader (`READER` in their metadata). `compile_with_resolvers` compiles any query, and calls
+resolvers with all that they take; those that wait side by side wait at the same time.
+
+Aliases, fragments, `@skip` and `@include`, lists, enums and scalars are the executor's own: the same functions of
+graphql-core collect the fields, coerce the arguments and serialise the leaves.
 
 Anything else raises `Bail`, when it is compiled or when it is run: a type, a directive or an argument that is not
 known, a null that may not be, any error at all. Whoever calls it then asks the executor, whose answer is the truth. So
@@ -20,6 +23,9 @@ It knows graphql-core 3.3 and Strawberry, and nothing of what a schema is about:
     calls = plan.calls(variables)           # [Call("user", {"id": "7"})]
     values = [users[call.arguments["id"]] for call in calls]
     plan.answer(values)                     # {"user": {"name": "Ada"}}
+
+    operation = compile_with_resolvers(schema, document, None)
+    await operation.plan(variables).run(variables, info)  # the same
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -141,7 +147,7 @@ def compile_with_resolvers(
     *,
     charge: Callable[[int], None] = lambda _fields: None,
 ) -> CompiledOperation[ResolvingPlan]:
-    """Compile a query of any fields whose types are known, those of the root and those that wait too."""
+    """Compile a query of any fields, whose resolvers are called, as `compile_operation` does others. Raises `Bail`."""
     compiler = _compiler(schema, document, operation_name, charge)
     return _compiled(compiler, compiler.resolving_plan)
 
