@@ -1,5 +1,6 @@
 """What is kept because it never changes: nothing of it can go stale, in any number of processes."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
@@ -17,14 +18,14 @@ class Kept(Generic[K, V]):
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._values: dict[K, V] = {}
+        self._values: OrderedDict[K, V] = OrderedDict()  # as the first of a dict takes long to find, once many are gone
         self.get: Callable[[K], V | None] = self._values.get
 
     def keep(self, key: K, value: V) -> V:
         """Keep a value, in place of the one that was kept longest ago."""
         self._values[key] = value
         if len(self._values) > self._size:
-            del self._values[next(iter(self._values))]
+            self._values.popitem(last=False)
         return value
 
 
