@@ -35,6 +35,7 @@ from api.pages import page_routes
 from api.pubsub import PubSub
 from api.requests import Requests, log_operation
 from api.schema import build_schema
+from api.schema.executor import Executor
 from api.settings import Settings
 from api.shutdown import when_asked_to_end
 from api.tracing import start_tracing
@@ -67,7 +68,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock = system_clock,
     streamed = partial(EventStream, streams)
     strict = strict_reads(store.database)
     lane = wiring.lane(settings, schema, store, strict, observers)
-    door = GraphQLDoor(schema, texts, store, lane, doorkeeper, turnstile, streamed, wiring.bounds(settings))
+    executor = Executor(schema, wiring.query_limits(settings), observers)
+    door = GraphQLDoor(executor, texts, store, lane, doorkeeper, turnstile, streamed, wiring.bounds(settings))
 
     hatch = None
     if not settings.dev and traces is None:  # for whom more would have to be looked at, or told

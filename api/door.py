@@ -9,12 +9,11 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
-from strawberry.types.graphql import OperationType
 
 from api.auth import Doorkeeper
 from api.json_text import encode
-from api.schema import TownclerkSchema
 from api.schema.context import Context
+from api.schema.executor import Executor
 from api.schema.lane import Lane
 from api.schema.problems import code_of
 from api.turnstile import Turnstile
@@ -63,7 +62,7 @@ class GraphQLDoor:
 
     def __init__(
         self,
-        schema: TownclerkSchema,
+        executor: Executor,
         texts: Texts,
         store: Store,
         lane: Lane,
@@ -72,7 +71,7 @@ class GraphQLDoor:
         streamed: Streamed,
         bounds: Bounds,
     ) -> None:
-        self._schema = schema
+        self._executor = executor
         self._texts = texts
         self._store = store
         self._lane = lane
@@ -124,13 +123,7 @@ class GraphQLDoor:
         context = Context(store=self._store, asker=asker, weight=asked.weight, answer_by=answer_by)
         try:
             async with asyncio.timeout(self._bounds.answer_seconds):
-                result = await self._schema.execute(
-                    asked.query,
-                    variable_values=asked.variables,
-                    operation_name=asked.operation_name,
-                    context_value=context,
-                    allowed_operation_types=(OperationType.QUERY, OperationType.MUTATION),
-                )
+                result = await self._executor.execute(asked, context)
         except InvalidOperationTypeError as error:
             raise BadRequestError(_NEEDS_STREAM, code="NEEDS_STREAM") from error
         except (MissingQueryError, CannotGetOperationTypeError) as error:

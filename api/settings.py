@@ -92,9 +92,11 @@ class Settings(BaseSettings):
     trusted_documents_only: bool = Field(
         default=False, description="Whether no documents are taken but those, and the settings pages' own."
     )
-    table_cache_size: int = Field(default=16_384, ge=1, description="Compiled tables a process keeps.")
+    table_cache_size: int = Field(
+        default=16_384, ge=1, description="Compiled tables a process keeps; and as many towns and sets."
+    )
     resolution_cache_size: int = Field(
-        default=20_000, ge=1, description="Resolutions a process keeps; and as many answers, mayors, towns and rigs."
+        default=20_000, ge=1, description="Resolutions a process keeps; and as many answers, mayors and rigs."
     )
     rollout_interval_seconds: float = Field(
         default=30.0, gt=0, description="How often a process looks for rollouts that another one left unfinished."

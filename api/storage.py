@@ -2,6 +2,7 @@
 
 from api.settings import Settings
 from models.store.engine import Limits, open_database
+from models.store.kept import KeptRows
 from models.store.tables import TableCache
 from models.store.unit import Clock, NewId, Store, random_id, system_clock
 
@@ -18,4 +19,5 @@ def open_store(settings: Settings, clock: Clock = system_clock, new_id: NewId = 
         idle_in_transaction=settings.database_idle_timeout_seconds,
     )
     database = open_database(settings.database_url, limits)
-    return Store(database=database, clock=clock, new_id=new_id, tables=TableCache(settings.table_cache_size))
+    size = settings.table_cache_size
+    return Store(database=database, clock=clock, new_id=new_id, tables=TableCache(size), rows=KeptRows(size))

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, event
 
 from api.requests import current_request
 from models.store import strict
+from models.store.lookups import _Lookup
 from models.store.strict import StrictReads
 
 NUMBERS: Final = itertools.count(1)
@@ -49,6 +50,7 @@ def watching() -> Iterator[Watch]:
     with pytest.MonkeyPatch.context() as patch:
         for reads in StrictReads.__subclasses__():
             patch.setattr(reads, "ask", _noting(watch, reads.ask))
+        patch.setattr(_Lookup, "_rows", _noting_prepared(watch, _Lookup._rows))  # noqa: SLF001  # past the engine
         try:
             yield watch
         finally:
@@ -61,5 +63,15 @@ def _noting(watch: Watch, ask: Callable[..., None]) -> Callable[..., None]:
     def noted(reads: StrictReads, statement: strict.Statement, keys: Sequence[str], then: strict.Then) -> None:
         watch.note(None, None, f"strict {statement.name}", keys)
         ask(reads, statement, keys, then)
+
+    return noted
+
+
+def _noting_prepared(watch: Watch, rows: Callable[..., Any]) -> Callable[..., Any]:
+    """A prepared lookup that is taken down, for the same reason."""
+
+    def noted(lookup: _Lookup, text: str, parameters: Sequence[Any]) -> Any:
+        watch.note(None, None, text, parameters)
+        return rows(lookup, text, parameters)
 
     return noted

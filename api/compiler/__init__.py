@@ -4,10 +4,13 @@ An executor looks at the document anew for each request: it collects fields, mer
 completes values, tens of microseconds for each object. All of that depends on the document and the schema alone, and is
 done here once. What is left for each request is generated code: read, check, put into a dict.
 
-It compiles queries over the root fields that it is told of, whatever stands below them as long as it can be read from
-its parent alone: attributes, resolvers that take nothing but `self`, and others that name such a reader (`READER` in
-their metadata). Aliases, fragments, `@skip` and `@include`, lists, enums and scalars are the executor's own: the same
-functions of graphql-core collect the fields, coerce the arguments and serialise the leaves.
+There are two ways. `compile_operation` compiles queries over the root fields that it is told of; values are given it.
+What stands below them has to be read from its parent alone: attributes, resolvers that take nothing but `self`, and
+others that name such a reader (`READER` in their metadata). `compile_with_resolvers` compiles any query, and calls
+resolvers with all that they take; those that wait side by side wait at the same time.
+
+Aliases, fragments, `@skip` and `@include`, lists, enums and scalars are the executor's own: the same functions of
+graphql-core collect the fields, coerce the arguments and serialise the leaves.
 
 Anything else raises `Bail`, when it is compiled or when it is run: a type, a directive or an argument that is not
 known, a null that may not be, any error at all. Whoever calls it then asks the executor, whose answer is the truth. So
@@ -20,16 +23,25 @@ It knows graphql-core 3.3 and Strawberry, and nothing of what a schema is about:
     calls = plan.calls(variables)           # [Call("user", {"id": "7"})]
     values = [users[call.arguments["id"]] for call in calls]
     plan.answer(values)                     # {"user": {"name": "Ada"}}
+
+    operation = compile_with_resolvers(schema, document, None)
+    await operation.plan(variables).run(variables, info)  # the same
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 import strawberry
-from graphql import OperationType, get_operation_ast
-from graphql.execution.collect_fields import FragmentDetails, collect_fields, collect_subfields
+from graphql import GraphQLObjectType, OperationType, get_operation_ast
+from graphql.execution.collect_fields import (
+    CollectedFields,
+    FieldDetails,
+    FragmentDetails,
+    collect_fields,
+    collect_subfields,
+)
 from graphql.execution.values import VariableValues
 from graphql.language import (
     DirectiveNode,
@@ -43,9 +55,18 @@ from graphql.language import (
 
 from api.compiler.arguments import Asked, Call, Variables, calls_of, named_type
 from api.compiler.reading import READER, Bail
-from api.compiler.values import Code, groups
+from api.compiler.values import Code, Expression, ResolvingCode, groups
 
-__all__ = ["READER", "Bail", "Call", "CompiledOperation", "Plan", "compile_operation"]
+__all__ = [
+    "READER",
+    "Bail",
+    "Call",
+    "CompiledOperation",
+    "Plan",
+    "ResolvingPlan",
+    "compile_operation",
+    "compile_with_resolvers",
+]
 
 _MOST_CONDITIONS: Final = 2  # variables of @skip and @include; each doubles the plans that there may be
 _CONDITIONS: Final = frozenset({"skip", "include"})
@@ -66,15 +87,30 @@ class Plan:
     answer: Callable[[Sequence[Any]], dict[str, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class ResolvingPlan:
+    """The same of an operation whose fields have their resolvers called, each with what is given as `info`.
+
+    `run` gives the result's `data`. It raises `Bail`, and what a resolver or a scalar raises, in an exception group
+    where fields were resolved at the same time.
+    """
+
+    fields: tuple[str, ...]
+    run: Callable[[Variables, Any], Awaitable[dict[str, Any]]]
+
+
+P = TypeVar("P", Plan, ResolvingPlan)
+
+
 @dataclass(slots=True)
-class CompiledOperation:
+class CompiledOperation(Generic[P]):
     """An operation, with a plan for each combination of what its conditions have been so far."""
 
     conditions: tuple[str, ...]
-    make: Callable[[Mapping[str, bool]], Plan]
-    _plans: dict[tuple[bool, ...], Plan] = field(default_factory=dict)
+    make: Callable[[Mapping[str, bool]], P]
+    _plans: dict[tuple[bool, ...], P] = field(default_factory=dict)
 
-    def plan(self, variables: Variables) -> Plan:
+    def plan(self, variables: Variables) -> P:
         """The plan for those variables. Raises `Bail`."""
         given = tuple([variables.get(name) for name in self.conditions]) if self.conditions else ()
         found = self._plans.get(given)  # type: ignore[arg-type]  # what is no Boolean may equal one
@@ -83,7 +119,7 @@ class CompiledOperation:
                 raise Bail
         return found or self._made(cast("tuple[bool, ...]", given))
 
-    def _made(self, given: tuple[bool, ...]) -> Plan:
+    def _made(self, given: tuple[bool, ...]) -> P:
         made = self._plans[given] = self.make(dict(zip(self.conditions, given, strict=True)))
         return made
 
@@ -95,17 +131,40 @@ def compile_operation(
     *,
     roots: Collection[str],
     charge: Callable[[int], None] = lambda _fields: None,
-) -> CompiledOperation:
+) -> CompiledOperation[Plan]:
     """Compile an operation of a document that is valid against `schema`. Raises `Bail` where that can't be done.
 
     `roots` are the fields of the query type that whoever runs it can give values for. `charge` is told of each plan, as
     it is made, how many fields it has: some 300 bytes each.
     """
+    compiler = _compiler(schema, document, operation_name, charge)
+    return _compiled(compiler, partial(compiler.plan, roots))
+
+
+def compile_with_resolvers(
+    schema: strawberry.Schema,
+    document: DocumentNode,
+    operation_name: str | None,
+    *,
+    charge: Callable[[int], None] = lambda _fields: None,
+) -> CompiledOperation[ResolvingPlan]:
+    """Compile a query of any fields, whose resolvers are called, as `compile_operation` does others. Raises `Bail`."""
+    compiler = _compiler(schema, document, operation_name, charge)
+    return _compiled(compiler, compiler.resolving_plan)
+
+
+def _compiler(
+    schema: strawberry.Schema, document: DocumentNode, operation_name: str | None, charge: Callable[[int], None]
+) -> "_Compiler":
     chosen = get_operation_ast(document, operation_name)
     if chosen is None or chosen.operation is not OperationType.QUERY or chosen.directives:
         raise Bail
-    conditions = _conditions(document, chosen)
-    compiled = CompiledOperation(conditions, _Compiler(schema, document, chosen, roots, charge).plan)
+    return _Compiler(schema, document, chosen, charge)
+
+
+def _compiled(compiler: "_Compiler", make: Callable[[Mapping[str, bool]], P]) -> CompiledOperation[P]:
+    conditions = compiler.conditions()
+    compiled = CompiledOperation(conditions, make)
     compiled.plan(dict.fromkeys(conditions, True))  # so that most of what can't be compiled shows now
     return compiled
 
@@ -147,36 +206,40 @@ class _Compiler:
         schema: strawberry.Schema,
         document: DocumentNode,
         operation: OperationDefinitionNode,
-        roots: Collection[str],
         charge: Callable[[int], None],
     ) -> None:
+        root = schema._schema.query_type  # noqa: SLF001  # it has no other way to its types
+        if root is None:
+            raise Bail
         self._schema = schema
+        self._root = root
         self._charge = charge
+        self._document = document
         self._operation = operation
-        self._roots = roots
         self._fragments = {
             each.name.value: FragmentDetails(each)
             for each in document.definitions
             if isinstance(each, FragmentDefinitionNode)
         }
 
-    def plan(self, conditions: Mapping[str, bool]) -> Plan:
-        """The plan for what those variables are. Raises `Bail`."""
-        schema = self._schema._schema  # noqa: SLF001  # it has no other way to its types
-        root = schema.query_type
-        if root is None:
-            raise Bail
-        known = VariableValues({}, dict(conditions))
-        code = Code(partial(collect_subfields, schema, self._fragments, known, self._operation))
+    def conditions(self) -> tuple[str, ...]:
+        """The variables that decide what is skipped. Raises `Bail`."""
+        return _conditions(self._document, self._operation)
+
+    def plan(self, roots: Collection[str], conditions: Mapping[str, bool]) -> Plan:
+        """The plan for what those variables are, of values for `roots`. Raises `Bail`."""
+        selected, below = self._collected(conditions)
+        code = Code(below)
         asked: list[Asked] = []
         parts = []
-        for key, details in groups(collect_fields(schema, self._fragments, known, root, self._operation)):
+        for key, details in selected:
             name = details[0].node.name.value
             if name == "__typename":
-                parts.append(f"{key!r}: {root.name!r}")
-            elif name in self._roots:
-                parts.append(f"{key!r}: {code.completed(root.fields[name].type, details, f'values[{len(asked)}]')}")
-                asked.append(Asked(name, root.fields[name], details[0].node))
+                parts.append(f"{key!r}: {self._root.name!r}")
+            elif name in roots:
+                value = Expression(f"values[{len(asked)}]")
+                parts.append(f"{key!r}: {code.completed(self._root.fields[name].type, details, value).text}")
+                asked.append(Asked(name, self._root.fields[name], details[0].node))
             else:
                 raise Bail
         self._charge(code.fields)
@@ -186,3 +249,29 @@ class _Compiler:
             calls=calls_of(self._schema, self._operation, asked),
             answer=code.function(parts, of="values"),
         )
+
+    def resolving_plan(self, conditions: Mapping[str, bool]) -> ResolvingPlan:
+        """The plan for what those variables are, which calls resolvers. Raises `Bail`."""
+        selected, below = self._collected(conditions)
+        code = ResolvingCode(below, self._schema._schema.get_possible_types)  # noqa: SLF001  # as above
+        answer = code.root(self._root, selected)
+        self._charge(code.fields)
+        calls = calls_of(self._schema, self._operation, code.asked)
+
+        async def run(variables: Variables, info: Any) -> dict[str, Any]:
+            found = answer(None, info, calls(variables))
+            data: dict[str, Any] = found if isinstance(found, dict) else await found
+            return data
+
+        names = [details[0].node.name.value for _, details in selected]
+        return ResolvingPlan(fields=tuple(dict.fromkeys(names)), run=run)
+
+    def _collected(
+        self, conditions: Mapping[str, bool]
+    ) -> tuple[
+        list[tuple[str, list[FieldDetails]]], Callable[[GraphQLObjectType, list[FieldDetails]], CollectedFields]
+    ]:
+        """The fields of the root that are asked for, and what finds those below them."""
+        schema, known = self._schema._schema, VariableValues({}, dict(conditions))  # noqa: SLF001
+        root = collect_fields(schema, self._fragments, known, self._root, self._operation)
+        return list(groups(root)), partial(collect_subfields, schema, self._fragments, known, self._operation)

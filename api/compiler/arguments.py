@@ -1,7 +1,7 @@
 """The arguments of a compiled operation, read from variables."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import strawberry
@@ -21,6 +21,8 @@ from graphql.language import (
     OperationDefinitionNode,
     TypeNode,
     VariableNode,
+    Visitor,
+    visit,
 )
 from strawberry.types.arguments import convert_arguments
 
@@ -29,6 +31,7 @@ from api.compiler.reading import Bail, strawberry_field
 _LONGEST: Final = 500  # characters of variables, as JSON, whose arguments are remembered
 _MOST: Final = 1000  # of those, of all operations
 _TEXTS: Final = frozenset({"ID", "String"})
+_TEXT: Final = frozenset({str})
 
 Variables = Mapping[str, Any]
 
@@ -56,7 +59,7 @@ def calls_of(
     plain = [_plain_arguments(each) for each in asked]
     wanted = [(each.name, names) for each, names in zip(asked, plain, strict=True) if names is not None]
     if texts is None or len(wanted) < len(asked):
-        return _by_coercion(schema, operation, asked)
+        return _Coercion(schema, operation, asked).calls
 
     # Of the document it holds nothing but names, as literals.
     lines = ["def calls(variables):"]
@@ -72,7 +75,7 @@ def calls_of(
         for field, names in wanted
     ]
     lines.append(f" return [{', '.join(made)}]")
-    scope: dict[str, Any] = {"Call": Call, "Bail": Bail, "TEXT": frozenset({str})}
+    scope: dict[str, Any] = {"Call": Call, "Bail": Bail, "TEXT": _TEXT}
     exec(compile("\n".join(lines), "<compiled arguments>", "exec"), scope)  # noqa: S102  # as dataclasses are made
     calls: Callable[[Variables], list[Call]] = scope["calls"]
     return calls
@@ -129,42 +132,106 @@ def _is_text(kind: GraphQLType) -> bool:
     return getattr(kind, "name", None) in _TEXTS
 
 
-_REMEMBERED: Final[dict[tuple[Callable[[Variables], list[Call]], str], list[Call]]] = {}
+_REMEMBERED: Final[dict[tuple["_Coercion", str], list[dict[str, Any]]]] = {}
 
 
-def _by_coercion(
-    schema: strawberry.Schema, operation: OperationDefinitionNode, asked: Sequence[Asked]
-) -> Callable[[Variables], list[Call]]:
-    """As an executor reads them, and Strawberry after it: literals, defaults, inputs, enums.
+class _Coercion:
+    """Reads arguments as an executor does, and Strawberry after it: literals, defaults, inputs, enums.
 
-    What was read of short variables is remembered: dispatchers ask about the same few kinds of work all day.
+    Text that is an argument by itself is passed on. What was read of other short variables is remembered: dispatchers
+    ask about the same few kinds of work all day.
     """
-    scalars, config = schema.schema_converter.scalar_registry, schema.config
 
-    def calls(variables: Variables) -> list[Call]:
-        spelling = json.dumps(variables, sort_keys=True)
+    def __init__(self, schema: strawberry.Schema, operation: OperationDefinitionNode, asked: Sequence[Asked]) -> None:
+        self._schema = schema
+        self._texts = _texts_passed_on(operation, asked)
+        self._asked = asked
+        self._passed = [_passed_on(each, self._texts) for each in asked]
+        self._others = [_without(each, names) for each, names in zip(asked, self._passed, strict=True)]
+        declared = operation.variable_definitions or ()
+        self._declared = [each for each in declared if each.variable.name.value not in self._texts]
+        self._names = [each.variable.name.value for each in self._declared]
+
+    def calls(self, variables: Variables) -> list[Call]:
+        """What the fields of the root are asked with. Raises `Bail`."""
+        for name, is_list in self._texts.items():
+            value = variables.get(name)
+            if type(value) is not (list if is_list else str) or (is_list and not _TEXT.issuperset(map(type, value))):
+                raise Bail
+        return [
+            Call(each.name, {**others, **{name: variables[variable] for name, variable in passed.items()}})
+            for each, passed, others in zip(self._asked, self._passed, self._remembered(variables), strict=True)
+        ]
+
+    def _remembered(self, variables: Variables) -> list[dict[str, Any]]:
+        own = {name: variables[name] for name in self._names if name in variables}
+        spelling = json.dumps(own, sort_keys=True) if own else ""
         if len(spelling) > _LONGEST:
-            return coerced(variables)
-        found = _REMEMBERED.get((calls, spelling))
+            return self._coerced(own)
+        found = _REMEMBERED.get((self, spelling))
         if found is None:
             if len(_REMEMBERED) >= _MOST:
                 _REMEMBERED.clear()
-            found = _REMEMBERED[calls, spelling] = coerced(variables)
+            found = _REMEMBERED[self, spelling] = self._coerced(own)
         return found
 
-    def coerced(variables: Variables) -> list[Call]:
-        core = schema._schema  # noqa: SLF001  # it has no other way to its types
-        values = get_variable_values(core, operation.variable_definitions or (), dict(variables))
+    def _coerced(self, variables: dict[str, Any]) -> list[dict[str, Any]]:
+        """All arguments but those that are passed on."""
+        values = get_variable_values(self._schema._schema, self._declared, variables)  # noqa: SLF001  # as elsewhere
         if isinstance(values, list):
             raise Bail
-        calls = []
-        for name, definition, node in asked:
+        scalars, config = self._schema.schema_converter.scalar_registry, self._schema.config
+        found = []
+        for each, (_, definition, node) in zip(self._asked, self._others, strict=True):
             try:
                 given = get_argument_values(definition, node, values)
             except GraphQLError as error:
                 raise Bail from error
-            arguments = convert_arguments(given, strawberry_field(definition).arguments, scalars, config)
-            calls.append(Call(name, arguments))
-        return calls
+            found.append(convert_arguments(given, strawberry_field(each.definition).arguments, scalars, config))
+        return found
 
-    return calls
+
+def _texts_passed_on(operation: OperationDefinitionNode, asked: Sequence[Asked]) -> dict[str, bool]:
+    """The variables of text, and whether each is a list, that stand nowhere but as arguments by themselves."""
+    inside = _Variables()
+    for each in asked:
+        for argument in each.node.arguments or ():
+            by_itself = isinstance(argument.value, VariableNode)
+            if not by_itself or not _is_text(each.definition.args[argument.name.value].type):
+                visit(argument.value, inside)
+    found = {}
+    for declared in operation.variable_definitions or ():
+        name, named = declared.variable.name.value, named_type(declared.type)
+        if declared.default_value is None and named is not None and named[0] in _TEXTS and name not in inside.names:
+            found[name] = named[1]
+    return found
+
+
+def _passed_on(asked: Asked, texts: Container[str]) -> dict[str, str]:
+    """The Python names of a field's arguments that are text passed on, with the variables that stand for them."""
+    python_names = dict(zip(asked.definition.args, strawberry_field(asked.definition).arguments, strict=True))
+    return {
+        python_names[each.name.value].python_name: each.value.name.value
+        for each in asked.node.arguments or ()
+        if isinstance(each.value, VariableNode) and each.value.name.value in texts
+    }
+
+
+def _without(asked: Asked, passed: Collection[str]) -> Asked:
+    """A field as if it had none of the arguments that are passed on."""
+    made_from = zip(asked.definition.args.items(), strawberry_field(asked.definition).arguments, strict=True)
+    args = {name: argument for (name, argument), made in made_from if made.python_name not in passed}
+    arguments = tuple(each for each in asked.node.arguments or () if each.name.value in args)
+    node = FieldNode(name=asked.node.name, arguments=arguments)
+    return Asked(asked.name, GraphQLField(asked.definition.type, args=args), node)
+
+
+class _Variables(Visitor):
+    """Finds the names of variables."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def enter_variable(self, node: VariableNode, *_: Any) -> None:
+        self.names.add(node.name.value)

@@ -6,7 +6,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import strawberry
 
@@ -20,8 +20,11 @@ N = TypeVar("N")
 R = TypeVar("R")
 C = TypeVar("C", str, int)
 
+Place = tuple[str, str | int]  # the mark of a list, and a key within it
+
 DEFAULT_PAGE: Final = 50
 _LIST_BYTES: Final = 6
+_JSON: Final = json.JSONEncoder(separators=(",", ":"))
 
 
 @strawberry.interface(description="Anything that can be fetched anew by its global id.")
@@ -44,9 +47,14 @@ class PageInfo:
     end_cursor: str | None
 
 
+def _cursor(self: "Edge[Any]") -> str:
+    return _encode([*self.place])
+
+
 @strawberry.type
 class Edge(Generic[N]):
-    cursor: str
+    place: strawberry.Private[Place]
+    cursor: str = strawberry.field(resolver=_cursor)
     node: N
 
 
@@ -98,14 +106,14 @@ async def connection(
             problems.append(InvalidInput(path=("after",), expected="a cursor that this very list gave out"))
     refuse_if_any(problems)
     page = await read(lambda session: page_of(session, Slice(first=size, after=begin)))
-    edges = [Edge(cursor=_encode([mark, key(row)]), node=node(row)) for row in page.rows]
+    edges: list[Edge[N]] = [Edge(place=(mark, key(row)), node=node(row)) for row in page.rows]
     return Connection(
         edges=edges,
         page_info=PageInfo(
             has_next_page=page.has_next,
             has_previous_page=after is not None,
-            start_cursor=edges[0].cursor if edges else None,
-            end_cursor=edges[-1].cursor if edges else None,
+            start_cursor=_cursor(edges[0]) if edges else None,
+            end_cursor=_cursor(edges[-1]) if edges else None,
         ),
     )
 
@@ -118,7 +126,7 @@ def _read_cursor(text: str, mark: str) -> str | int | None:
 
 
 def _encode(parts: list[str | int]) -> str:
-    text = json.dumps(parts, separators=(",", ":"))
+    text = _JSON.encode(parts)
     return base64.urlsafe_b64encode(text.encode("ascii")).decode("ascii").rstrip("=")
 
 

@@ -10,7 +10,7 @@ from graphql.language import DocumentNode
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 
-from api.compiler import CompiledOperation
+from api.compiler import CompiledOperation, Plan, ResolvingPlan
 from api.manifests import digest_of
 
 ROOM: Final = 256_000  # characters in all; parsed, each takes up to 200 bytes
@@ -21,11 +21,15 @@ Rules = Sequence[type[ASTValidationRule]]
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A document, what is wrong with it, and its operations by name, compiled; None for those that can't be."""
+    """A document, what is wrong with it, and its operations by name, compiled; None for those that can't be.
+
+    `compiled` is what values at hand answer, `resolving` what has resolvers called.
+    """
 
     document: DocumentNode
     errors: list[GraphQLError]
-    compiled: dict[str | None, CompiledOperation | None] = field(default_factory=dict)
+    compiled: dict[str | None, CompiledOperation[Plan] | None] = field(default_factory=dict)
+    resolving: dict[str | None, CompiledOperation[ResolvingPlan] | None] = field(default_factory=dict)
 
 
 class DocumentCache:

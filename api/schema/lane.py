@@ -9,26 +9,23 @@ from collections.abc import Hashable, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
 
-from graphql import get_operation_ast
 from strawberry.types.field import StrawberryField
 
-from api.compiler import Bail, CompiledOperation, Plan, compile_operation
+from api.compiler import CompiledOperation, Plan, compile_operation
 from api.json_text import encode
 from api.schema import TownclerkSchema
 from api.schema.at_hand import ROOTS, Look, NotKeptError, Sources, look_of
-from api.schema.counting import sizes_of
+from api.schema.compiling import compiled_within
 from api.schema.documents import Kept
 from api.schema.fields import NEED
-from api.schema.limits import QueryLimits, refusal
+from api.schema.limits import QueryLimits
 from api.schema.operation import Observer, Operation, Ready, Summary
 from models.domain.permissions import meets
 from models.domain.tokens import Grant
-from models.domain.vocabulary import MAX_BEADS
-from models.services.resolver import Kept as KeptValues
 from models.services.resolver import Resolver
+from models.store.kept import Kept as KeptValues
 from models.store.strict import Rows, StrictReads
 
-_LARGEST: Final = [None] * MAX_BEADS  # a value of a variable that costs as much as any
 _LONGEST: Final = 2000  # bytes of an answer that is kept
 
 
@@ -133,22 +130,10 @@ class Lane:
             observer(operation)
         return ready
 
-    def _compiled(self, known: Kept, text: str, operation_name: str | None) -> CompiledOperation | None:
+    def _compiled(self, known: Kept, text: str, operation_name: str | None) -> CompiledOperation[Plan] | None:
         """An operation of a document, compiled if it can be; looked into once."""
-        chosen = None if known.errors else get_operation_ast(known.document, operation_name)
-        if chosen is None:
-            return None
-        largest = {each.variable.name.value: _LARGEST for each in chosen.variable_definitions or ()}
-        schema = self._schema._schema  # noqa: SLF001  # it has no other way to its types
-        sizes = sizes_of(schema)
-        found: CompiledOperation | None = None
-        # What its variables make of it can't be over the limits then; and it does not ask about the schema.
-        if refusal(known.document, self._limits, sizes, operation_name, largest, sees_schema=False) is None:
-            try:
-                charge = partial(self._schema.documents.charge, text)
-                found = compile_operation(self._schema, known.document, operation_name, roots=ROOTS, charge=charge)
-            except Bail:
-                found = None
+        way = partial(compile_operation, roots=ROOTS)
+        found = compiled_within(self._limits, self._schema, known, text, operation_name, way)
         known.compiled[operation_name] = found
         return found
 

@@ -151,7 +151,7 @@ class OverrideSet(Node):
     async def effective_rules(self, info: Info) -> list[EffectiveRule]:
         """The whole table that a bead is resolved from under this set, most specific first."""
         compiled = await compiled_set(info.context, self.row.town_id, self.row.version)
-        return [EffectiveRule(effective=rule) for rule in compiled.override_set.effective_rules()]
+        return [EffectiveRule(effective=rule) for rule in compiled.effective_rules]
 
     @field
     async def change_detection(self, info: Info) -> ChangeDetection | None:

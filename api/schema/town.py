@@ -81,7 +81,7 @@ class Town(Node):
     async def effective_rules(self, info: Info) -> list[EffectiveRule]:
         """Profile and overrides laid over each other: the table a bead is resolved from, most specific first."""
         compiled = await self._in_force(info.context)
-        return [EffectiveRule(effective=rule) for rule in compiled.override_set.effective_rules()]
+        return [EffectiveRule(effective=rule) for rule in compiled.effective_rules]
 
     @field_for(READ)
     async def warnings(self, info: Info) -> list[ConfigWarning]:

@@ -1,14 +1,14 @@
 """What beads and mayors run on right now: strict reads, and what they name, which never changes and is kept."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Final, Generic, TypeVar
+from typing import Final, TypeVar
 
 from models.domain.mayor import ModelPair, desired_pair
 from models.domain.resolution import Resolution, Task, resolve
+from models.store.kept import Kept
 from models.store.queries import history, towns
 from models.store.queries.history import MayorStanding
 from models.store.strict import TownNow
@@ -16,8 +16,6 @@ from models.store.tables import CompiledSet, TableKey
 from models.store.towns import RigRow, TownRow
 from models.store.unit import Session, Store
 
-K = TypeVar("K")
-V = TypeVar("V")
 T = TypeVar("T")
 
 
@@ -35,24 +33,8 @@ class MayorNow:
     pair: ModelPair
 
 
-class Kept(Generic[K, V]):
-    """The `size` values that were kept last, by keys that tell all that they depend on."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._values: OrderedDict[K, V] = OrderedDict()  # as the first of a dict takes long to find, once many are gone
-        self.get: Callable[[K], V | None] = self._values.get
-
-    def keep(self, key: K, value: V) -> V:
-        """Keep a value, in place of the one that was kept longest ago."""
-        self._values[key] = value
-        if len(self._values) > self._size:
-            self._values.popitem(last=False)
-        return value
-
-
 class Resolver:
-    """One a process: what the rows of strict reads mean. `size` bounds how many resolutions, towns and mayors it keeps.
+    """One a process: what the rows of strict reads mean. `size` bounds how many resolutions and mayors it keeps.
 
     What is not kept is loaded first, which is waited for `seconds` at most. Loading raises `StorageUnavailableError`,
     and `TimeoutError`.
@@ -62,7 +44,6 @@ class Resolver:
         self._store = store
         self._seconds = seconds
         self._resolutions: Kept[ResolutionKey, Resolution] = Kept(size)
-        self._towns: Kept[str, TownRow] = Kept(size)
         self._rigs: Kept[tuple[str, str], RigRow] = Kept(size)  # those that are or were registered, which none unsays
         self._mayors: Kept[TownNow, MayorNow] = Kept(size)
         self.mayor = self._mayors.get
@@ -90,7 +71,8 @@ class Resolver:
 
     async def load_mayor(self, town_id: str) -> None:
         """Have a mayor kept as it stands by now, under what it is made of."""
-        row = self._towns.get(town_id)
+        kept = self._store.rows.towns
+        row = kept.get(town_id)
         if row is None:
             row = (await self._fetch(partial(towns.towns, town_ids=[town_id]))).get(town_id)
         standing = (await self._fetch(partial(history.mayors, town_ids=[town_id]))).get(town_id)
@@ -98,7 +80,7 @@ class Resolver:
             return
         tables = await self.tables([(town_id, standing.version)])
         mayor = MayorNow(
-            town=self._towns.keep(town_id, row),
+            town=kept.keep(town_id, row),
             standing=standing,
             pair=desired_pair(tables[town_id, standing.version].table),
         )

@@ -4,20 +4,21 @@ Readers and writers have engines of their own. On SQLite a writer begins with ``
 deferred transaction loses updates in silence or fails with "database is locked" whatever the timeout.
 
 What takes no time there is asked in the event loop's thread: all that a writer does but wait, and lookups, which have a
-third engine. What may go through many rows is read in threads.
+third engine, and a fourth that is quicker and never waits. What may go through many rows is read in threads.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, event, make_url
+from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from models.store.at_once import DRIVER, PATIENCE_MS
+from models.store.lookups import Lookups
 
 _SQLITE_PRAGMAS: Final = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON")
 _READ_ONLY: Final = "PRAGMA query_only=ON"
@@ -65,18 +66,24 @@ class UnusableDatabaseUrlError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Database:
-    """The ways into one database. `lookups` is for reads of a few rows by an index; it may be the reader itself."""
+    """The ways into one database. `lookups` is for reads of a few rows by an index; it may be the reader itself.
+
+    Where there are lookups `at_once`, they come first, and `lookups` has what they would have had to wait for.
+    """
 
     url: URL
     reader: AsyncEngine
     lookups: AsyncEngine
     writer: AsyncEngine
+    at_once: Lookups | None = None
 
     @property
     def is_sqlite(self) -> bool:
         return self.url.get_backend_name() == "sqlite"
 
     async def dispose(self) -> None:
+        if self.at_once is not None:
+            self.at_once.close()
         await self.reader.dispose()
         await self.lookups.dispose()
         await self.writer.dispose()
@@ -149,14 +156,16 @@ def _open_sqlite(url: URL, pool: dict[str, Any]) -> Database:
     reader, lookups = create_async_engine(url, **pool), create_async_engine(at_once, **pool)
     # One writer a process: waiting for its turn in the pool is fair and silent, waiting for SQLite's lock is neither.
     writer = create_async_engine(at_once, begin="BEGIN IMMEDIATE", **{**pool, "pool_size": 1, "max_overflow": 0})
+    quick = create_engine(url.set(drivername="sqlite"), poolclass=NullPool, connect_args={"timeout": 0})
     event.listen(reader.sync_engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
-    _prepare(reader, *_SQLITE_PRAGMAS, _READ_ONLY, _PATIENT)
-    _prepare(lookups, *_SQLITE_PRAGMAS, _READ_ONLY, _IMPATIENT)
-    _prepare(writer, *_SQLITE_PRAGMAS, _OVERWRITE_DELETED, _IMPATIENT)
-    return Database(url=url, reader=reader, lookups=lookups, writer=writer)
+    _prepare(reader.sync_engine, *_SQLITE_PRAGMAS, _READ_ONLY, _PATIENT)
+    for engine in (lookups.sync_engine, quick):
+        _prepare(engine, *_SQLITE_PRAGMAS, _READ_ONLY, _IMPATIENT)
+    _prepare(writer.sync_engine, *_SQLITE_PRAGMAS, _OVERWRITE_DELETED, _IMPATIENT)
+    return Database(url=url, reader=reader, lookups=lookups, writer=writer, at_once=Lookups(quick))
 
 
-def _prepare(engine: AsyncEngine, *pragmas: str) -> None:
+def _prepare(engine: Engine, *pragmas: str) -> None:
     def on_connect(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # transactions are ours to begin
         cursor = connection.cursor()
@@ -164,4 +173,4 @@ def _prepare(engine: AsyncEngine, *pragmas: str) -> None:
             cursor.execute(pragma)
         cursor.close()
 
-    event.listen(engine.sync_engine, "connect", on_connect)
+    event.listen(engine, "connect", on_connect)

@@ -3,10 +3,11 @@
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.domain.overrides import OverrideSet
+from models.domain.overrides import EffectiveRule, OverrideSet
 from models.domain.profiles import ProfileTable
 from models.domain.resolution import Table, compile_table
 from models.store import mapping
@@ -17,13 +18,18 @@ TableKey = tuple[str, int]
 ProfileKey = tuple[str, str, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CompiledSet:
     """An override set with the table made of it. `profile_owner` says whose profile it lies over."""
 
     profile_owner: str
     override_set: OverrideSet
     table: Table
+
+    @cached_property
+    def effective_rules(self) -> tuple[EffectiveRule, ...]:
+        """As the override set has them, which are laid over each other anew whenever it is asked."""
+        return self.override_set.effective_rules()
 
 
 class TableCache:

@@ -17,6 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.store.engine import Database
+from models.store.kept import KeptRows
+from models.store.lookups import is_busy
 from models.store.rows import write_out
 from models.store.straight import commit, write_session
 from models.store.tables import CompiledSet, TableCache, TableKey
@@ -105,7 +107,7 @@ class WriteUnit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """A database, the clock and the new ids that writes are stamped by, and the compiled tables read from it.
+    """A database, the clock and the new ids that writes are stamped by, and what is kept of what was read from it.
 
     `after_commit` are told of the chains that each write of this process has moved. They must neither wait nor raise.
     `long_reads` bounds those that take a connection for as long as a chain is. `ending` is set once the process is
@@ -116,6 +118,7 @@ class Store:
     clock: Clock = system_clock
     new_id: NewId = random_id
     tables: TableCache = field(default_factory=TableCache)
+    rows: KeptRows = field(default_factory=KeptRows)
     after_commit: list[AfterCommit] = field(default_factory=list)
     ending: Event = field(default_factory=Event)
     long_reads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LONG_READS))
@@ -137,12 +140,13 @@ class Store:
     async def fetch(self, query: Callable[[AsyncSession], Awaitable[T]]) -> T:
         """What `query` gives for a session as `read` has it. An index has to lead to the rows, which have to be few.
 
-        On SQLite the event loop does nothing else meanwhile: see `search`.
+        On SQLite the event loop does nothing else meanwhile: see `search`. `query` has no more there than `exec` and
+        `get`.
 
         It is run anew, at most five times in all, where the connection is lost on the way: nothing that it found has
         gone anywhere by then. Raises `StorageUnavailableError`.
         """
-        return await _persistently(partial(_asked, self.database.lookups, query))
+        return await _persistently(partial(_looked_up, self.database, query))
 
     async def search(self, query: Callable[[AsyncSession], Awaitable[T]]) -> T:
         """As `fetch`, for what may have to go through many rows."""
@@ -175,6 +179,16 @@ class Store:
 
     async def dispose(self) -> None:
         await self.database.dispose()
+
+
+async def _looked_up(database: Database, query: Callable[[AsyncSession], Awaitable[T]]) -> T:
+    if database.at_once is not None:
+        try:
+            return await database.at_once.ask(query)
+        except OperationalError as error:
+            if not is_busy(error):
+                raise
+    return await _asked(database.lookups, query)
 
 
 async def _asked(engine: AsyncEngine, query: Callable[[AsyncSession], Awaitable[T]]) -> T:

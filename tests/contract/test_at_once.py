@@ -8,8 +8,10 @@ from functools import partial
 from typing import Final
 
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import delete, func, make_url, text
+from sqlmodel import select
 
+from models.store.policies import ModelRow
 from models.store.unit import Session, StorageUnavailableError, Store, WriteUnit
 from tests.chains import with_store
 from tests.databases import Databases
@@ -33,8 +35,7 @@ async def add_model(unit: WriteUnit, name: str = "made-here") -> None:
 
 
 async def models(session: Session) -> int:
-    found: int = (await (await session.connection()).execute(text("SELECT count(*) FROM models"))).scalar_one()
-    return found
+    return (await session.exec(select(func.count()).select_from(ModelRow))).one()
 
 
 def test_write__while_another_process_writes__waits_and_the_loop_goes_on(url: str) -> None:
@@ -91,7 +92,7 @@ def test_write__of_more_rows_than_take_no_time__is_written_whole(url: str) -> No
 def test_read__that_would_write__is_refused(url: str, way: str) -> None:
     async def work(store: Store) -> None:
         async def write(session: Session) -> None:
-            await (await session.connection()).execute(text("DELETE FROM models"))
+            await session.exec(delete(ModelRow))
 
         await getattr(store, way)(write)
 

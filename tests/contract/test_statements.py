@@ -173,6 +173,20 @@ def plan(url: str, statement: Statement) -> list[str]:
     return asyncio.run(explain())
 
 
+READ: Final = re.compile(r"FROM (\w+)")
+NAMED: Final = "query ($t: ID!) { town(townId: $t) { name overrideSet { version createdAt contentHash } } }"
+
+
+def test_rows__that_never_change__are_read_once(url: str) -> None:
+    with watched(url) as townclerk:
+        sent = [townclerk.statements(NAMED, t=SMALL) for _ in range(3)]
+    assert [[READ.findall(each.text) for each in statements] for statements in sent] == [
+        [["towns"], ["heads"], ["override_sets"]],
+        [["heads"]],
+        [["heads"]],
+    ]
+
+
 PUBLISH: Final = """
 mutation ($input: PublishOverrideSetInput!) {
   publishOverrideSet(input: $input) { currentVersion userErrors { code } }

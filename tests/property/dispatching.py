@@ -1,4 +1,7 @@
-"""Random documents that a dispatcher might send: what operations can be compiled of, and a little of the rest."""
+"""Random documents that a dispatcher or a reader might send about beads and towns that are there, as a rule.
+
+A dispatcher's are what operations can be compiled of over values at hand, and a little of the rest.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,18 +12,20 @@ from hypothesis import strategies as st
 
 from api.compiler.reading import Bail, reader_of
 from api.schema.at_hand import ROOTS
+from api.schema.connections import global_id
 from tests.property.documents import SCHEMA, Author, Post, Selectable, Word
 
 ELSEWHERE: Final = ("", "nowhere", "*", "a b", "\0", "\N{WATER BUFFALO}")  # ids of nothing
 SPOILT: Final[list[Any]] = [None, 7, 1.5, True, "", [], {}, [None], [[]], "MAYOR", {"role": "MAYOR"}, {"labels": [1]}]
 
 
-class Dispatcher(Author):
-    """Writes a document about beads and towns that are there, as a rule."""
+class Reader(Author):
+    """Writes queries of any kind."""
 
     def __init__(self, draw: st.DrawFn, beads: Sequence[str], towns: Sequence[str]) -> None:
         super().__init__(draw)
-        self._ids = {"beadId": beads, "beadIds": beads, "townId": towns}
+        nodes = [global_id(kind, each) for kind, ids in (("Town", towns), ("Bead", beads)) for each in ids]
+        self._ids = {"beadId": beads, "beadIds": beads, "townId": towns, "name": ["balanced", "premium"], "id": nodes}
 
     def post(self) -> Post:
         names = ["Q0", "Q1"] if self._draw(st.integers(0, 5)) == 0 else ["Q0"]
@@ -30,14 +35,11 @@ class Dispatcher(Author):
         return Post(query=text, variables=self._values, operation_name=name)
 
     def _fields(self, kind: Selectable, left: int) -> list[tuple[str, GraphQLField]]:
-        """Mostly those that can be read without waiting."""
+        """Seldom those that ask about the schema, which not all may."""
         found = super()._fields(kind, left)
-        if kind is SCHEMA.query_type:
-            found = [(name, each) for name, each in found if name in {*ROOTS, "__typename"}] or found
-            return found if left else found[-1:]
-        read = [(name, each) for name, each in found if not each.args and _is_read(name, each)]
+        plain = [(name, each) for name, each in found if not name.startswith("__")]
         anything: int = self._draw(st.integers(0, 19))
-        return read if read and anything else found
+        return plain if plain and anything else found
 
     def _argument(self, name: str, kind: GraphQLInputType, uses: set[str]) -> object:
         if name not in self._ids:
@@ -57,6 +59,20 @@ class Dispatcher(Author):
         return found
 
 
+class Dispatcher(Reader):
+    """Writes queries of what a dispatcher asks about."""
+
+    def _fields(self, kind: Selectable, left: int) -> list[tuple[str, GraphQLField]]:
+        """Mostly those that can be read without waiting."""
+        found = Author._fields(self, kind, left)
+        if kind is SCHEMA.query_type:
+            found = [(name, each) for name, each in found if name in {*ROOTS, "__typename"}] or found
+            return found if left else found[-1:]
+        read = [(name, each) for name, each in found if not each.args and _is_read(name, each)]
+        anything: int = self._draw(st.integers(0, 19))
+        return read if read and anything else found
+
+
 def _is_read(name: str, definition: GraphQLField) -> bool:
     try:
         return name == "__typename" or bool(reader_of(definition))
@@ -65,9 +81,9 @@ def _is_read(name: str, definition: GraphQLField) -> bool:
 
 
 @st.composite
-def asked(draw: st.DrawFn, beads: Sequence[str], towns: Sequence[str]) -> Post:
+def asked(draw: st.DrawFn, beads: Sequence[str], towns: Sequence[str], author: type[Reader] = Dispatcher) -> Post:
     """A document that the schema takes, with values for its variables, one of which may be another than it should."""
-    post = Dispatcher(draw, beads, towns).post()
+    post = author(draw, beads, towns).post()
     if not post.variables or draw(st.integers(0, 3)):
         return post
     spoilt = draw(st.sampled_from(sorted(post.variables)))

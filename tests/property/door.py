@@ -15,6 +15,7 @@ from api.door import GraphQLDoor
 from api.event_stream import EventStream
 from api.pubsub import PubSub
 from api.schema import build_schema
+from api.schema.executor import Executor
 from api.schema.lane import Lane
 from api.schema.limits import QueryLimits
 from api.settings import Settings
@@ -53,7 +54,8 @@ def door(limits: QueryLimits) -> GraphQLDoor:
     doorkeeper = wiring.doorkeeper(SETTINGS, STORE, TokenBook(STORE, strict_reads(STORE.database), size=1))
     streams = wiring.streams(SETTINGS, schema, texts, STORE, PUBSUB, doorkeeper)
     streamed = partial(EventStream, streams)
-    return GraphQLDoor(schema, texts, STORE, lane, doorkeeper, Turnstile(1), streamed, wiring.bounds(SETTINGS))
+    executor = Executor(schema, limits, ())
+    return GraphQLDoor(executor, texts, STORE, lane, doorkeeper, Turnstile(1), streamed, wiring.bounds(SETTINGS))
 
 
 def answers(post: Post, limits: QueryLimits, accept: str = "application/json") -> list[Json]:

@@ -11,7 +11,7 @@ import strawberry
 from graphql import parse, validate
 from strawberry.schema.config import StrawberryConfig
 
-from api.compiler import READER, Bail, CompiledOperation, compile_operation
+from api.compiler import READER, Bail, CompiledOperation, Plan, compile_operation
 
 
 @strawberry.enum
@@ -109,7 +109,7 @@ ROOTS: Final = ("book", "books", "liked")
 RESOLVERS: Final = {"book": Query.book, "books": Query.books, "liked": Query.liked}
 
 
-def compiled(query: str, name: str | None = None) -> CompiledOperation:
+def compiled(query: str, name: str | None = None) -> CompiledOperation[Plan]:
     document = parse(query)
     assert validate(SCHEMA._schema, document) == []  # noqa: SLF001  # it has no other way to its types
     return compile_operation(SCHEMA, document, name, roots=ROOTS)
@@ -157,6 +157,18 @@ ANSWERED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "a root that is skipped": (
         'query ($c: Boolean!) { a: book(id: "1") @skip(if: $c) { id } __typename }',
         {"c": True},
+    ),
+    "text beside an input": (
+        "query ($t: Taste!, $by: String!) { a: liked(taste: $t, by: $by) { id } b: liked(taste: {}, by: $by) { id } }",
+        {"t": {"mood": "SAD"}, "by": "me"},
+    ),
+    "text inside an input and by itself": (
+        "query ($x: String!) { a: liked(taste: {tags: [$x]}, by: $x) { id } b: liked(taste: {}, by: $x) { id } }",
+        {"x": "sweet"},
+    ),
+    "a list of text beside a number": (
+        "query ($ids: [ID!]!, $n: Int!) { books(ids: $ids, atMost: $n) { id } }",
+        {"ids": ["1", "2"], "n": 1},
     ),
     "text given twice": ("query ($id: ID!) { a: book(id: $id) { id } b: book(id: $id) { sold } }", {"id": "x"}),
     "a list of text": ("query ($ids: [ID!]!) { books(ids: $ids) { id } }", {"ids": ["1", "2"]}),
@@ -219,6 +231,14 @@ UNANSWERED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "a resolver that fails": ('{ book(id: "1") { broken } }', {}),
     "no value for a variable": ("query ($id: ID!) { book(id: $id) { id } }", {}),
     "a value of another type": ("query ($ids: [ID!]!) { books(ids: $ids) { id } }", {"ids": [{}]}),
+    "null in a list beside a number": (
+        "query ($ids: [ID!]!, $n: Int!) { books(ids: $ids, atMost: $n) { id } }",
+        {"ids": [None], "n": 1},
+    ),
+    "no list beside a number": (
+        "query ($ids: [ID!]!, $n: Int!) { books(ids: $ids, atMost: $n) { id } }",
+        {"ids": [[]], "n": 1},
+    ),
     "null in a list": ("query ($ids: [ID!]!) { books(ids: $ids) { id } }", {"ids": [None]}),
     "a condition that is none": ("query ($c: Boolean!) { book(id: 1) { id @skip(if: $c) } }", {"c": 1}),
     "no condition": ("query ($c: Boolean!) { book(id: 1) { id @skip(if: $c) } }", {}),

@@ -12,10 +12,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.store.access import ActorRow
 from models.store.audit import AuditEntryRow
 from models.store.mayor import MayorObservationRow, MayorSignalRow
-from models.store.paging import Page, Slice, fetch_page
+from models.store.paging import Page, Slice, fetch_known_page
 from models.store.queries import towns
+from models.store.queries.keyed import rows_of
 
-_ACTORS: Final = select(ActorRow).where(col(ActorRow.actor_id).in_(bindparam("actor_ids", expanding=True)))
+_SIGNALS_OF: Final = select(MayorSignalRow).where(col(MayorSignalRow.town_id) == bindparam("town_id"))
 
 
 async def entry(session: AsyncSession, chain: str, sequence: int) -> AuditEntryRow | None:
@@ -23,7 +24,8 @@ async def entry(session: AsyncSession, chain: str, sequence: int) -> AuditEntryR
 
 
 async def actors(session: AsyncSession, actor_ids: Iterable[str]) -> dict[str, ActorRow]:
-    return {row.actor_id: row for row in await session.exec(_ACTORS, params={"actor_ids": list(actor_ids)})}
+    keys = [(actor_id,) for actor_id in actor_ids]
+    return {row.actor_id: row for row in await rows_of(session, ActorRow, keys, col(ActorRow.actor_id))}
 
 
 async def actor_named(session: AsyncSession, name: str) -> str | None:
@@ -81,8 +83,8 @@ async def mayors(session: AsyncSession, town_ids: Iterable[str]) -> dict[str, Ma
 
 
 async def signals_page(session: AsyncSession, town_id: str, wanted: Slice) -> Page[MayorSignalRow]:
-    query = select(MayorSignalRow).where(MayorSignalRow.town_id == town_id)
-    return await fetch_page(session, query, order=col(MayorSignalRow.sequence), wanted=wanted, descending=True)
+    params, order = {"town_id": town_id}, col(MayorSignalRow.sequence)
+    return await fetch_known_page(session, _SIGNALS_OF, params, order=order, wanted=wanted, descending=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

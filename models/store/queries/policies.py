@@ -1,20 +1,18 @@
 """Reads of the model catalogue, profiles, override sets, and of who follows what."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Final
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, or_
+from sqlalchemy import ColumnElement, and_, bindparam, func
 from sqlalchemy import select as core_select
-from sqlmodel import SQLModel, col, select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
-from sqlmodel.sql.expression import SelectOfScalar
 
 from models.domain.rules import RuleKey
 from models.domain.vocabulary import OverrideSetCause, Role, is_model_id
 from models.store.mayor import MayorSignalRow
-from models.store.paging import Page, Slice, fetch_page
+from models.store.paging import Page, Slice, fetch_known_page
 from models.store.policies import (
     ModelRow,
     OverrideRow,
@@ -24,54 +22,18 @@ from models.store.policies import (
     ProfileVersionRow,
 )
 from models.store.queries.json_texts import given, is_among, is_among_given
+from models.store.queries.keyed import one_of, rows_of
 from models.store.rows import read_values, table_of
 from models.store.towns import HeadRow
 
-R = TypeVar("R", bound=SQLModel)
 SetKey = tuple[str, int]
 ProfileName = tuple[str, str]
 VersionKey = tuple[str, str, int]
 
-_GROUPS_AT_ONCE: Final = 200
-
-
-def _one_of(keys: Iterable[tuple[Any, ...]], *columns: Any) -> Iterator[ColumnElement[bool]]:
-    """Conditions that a row's columns read as one of `keys`; each is for a statement of its own.
-
-    A row value in a list would be shorter, but of its columns SQLite looks only the first up in an index.
-    """
-    *leading, last = columns
-    by_leading: dict[tuple[Any, ...], list[Any]] = {}
-    for key in keys:
-        by_leading.setdefault(key[:-1], []).append(key[-1])
-    groups = list(by_leading.items())
-    for start in range(0, len(groups), _GROUPS_AT_ONCE):
-        yield or_(
-            *(
-                and_(*(column == value for column, value in zip(leading, values, strict=True)), last.in_(lasts))
-                for values, lasts in groups[start : start + _GROUPS_AT_ONCE]
-            )
-        )
-
-
-@cache
-def _of_one(row: type[R], columns: tuple[Any, ...]) -> SelectOfScalar[R]:
-    """The statement for a single key, which comes with each execution."""
-    return select(row).where(*(column == bindparam(column.key) for column in columns))
-
-
-async def _all(session: AsyncSession, row: type[R], keys: Iterable[tuple[Any, ...]], *columns: Any) -> list[R]:
-    """The rows whose columns read as one of `keys`."""
-    keys = list(keys)
-    if len(keys) == 1:
-        names = [column.key for column in columns]
-        return list((await session.exec(_of_one(row, columns), params=dict(zip(names, keys[0], strict=True)))).all())
-    found: list[R] = []
-    for condition in _one_of(keys, *columns):
-        found.extend(await session.exec(select(row).where(condition)))
-    return found
-
-
+_VERSIONS_OF: Final = select(ProfileVersionRow).where(
+    col(ProfileVersionRow.owner) == bindparam("owner"), col(ProfileVersionRow.name) == bindparam("name")
+)
+_SETS_OF: Final = select(OverrideSetRow).where(col(OverrideSetRow.town_id) == bindparam("town_id"))
 _MODELS: Final = select(ModelRow).where(is_among_given(col(ModelRow.model_id), "model_ids"))
 
 _CATALOGUE: Final = table_of(ModelRow).c
@@ -98,7 +60,7 @@ async def known_models(session: AsyncSession, model_ids: Iterable[str]) -> froze
 
 async def profiles(session: AsyncSession, keys: Iterable[ProfileName]) -> dict[ProfileName, ProfileRow]:
     """The profiles of `keys` (owner, name)."""
-    rows = await _all(session, ProfileRow, keys, col(ProfileRow.owner), col(ProfileRow.name))
+    rows = await rows_of(session, ProfileRow, keys, col(ProfileRow.owner), col(ProfileRow.name))
     return {(row.owner, row.name): row for row in rows}
 
 
@@ -125,31 +87,31 @@ async def locked_profile(session: AsyncSession, owner: str, name: str, *, share:
 async def profile_versions(session: AsyncSession, keys: Iterable[VersionKey]) -> dict[VersionKey, ProfileVersionRow]:
     """The profile versions of `keys` (owner, name, version)."""
     row = ProfileVersionRow
-    rows = await _all(session, row, keys, col(row.owner), col(row.name), col(row.version))
+    rows = await rows_of(session, row, keys, col(row.owner), col(row.name), col(row.version))
     return {(found.owner, found.name, found.version): found for found in rows}
 
 
 async def profile_rules(session: AsyncSession, keys: Iterable[VersionKey]) -> dict[VersionKey, list[ProfileRuleRow]]:
     row = ProfileRuleRow
     by_version: dict[VersionKey, list[ProfileRuleRow]] = {}
-    for found in await _all(session, row, keys, col(row.owner), col(row.name), col(row.version)):
+    for found in await rows_of(session, row, keys, col(row.owner), col(row.name), col(row.version)):
         by_version.setdefault((found.owner, found.name, found.version), []).append(found)
     return by_version
 
 
 async def profile_versions_page(session: AsyncSession, owner: str, name: str, wanted: Slice) -> Page[ProfileVersionRow]:
-    query = select(ProfileVersionRow).where(ProfileVersionRow.owner == owner, ProfileVersionRow.name == name)
-    return await fetch_page(session, query, order=col(ProfileVersionRow.version), wanted=wanted, descending=True)
+    params, order = {"owner": owner, "name": name}, col(ProfileVersionRow.version)
+    return await fetch_known_page(session, _VERSIONS_OF, params, order=order, wanted=wanted, descending=True)
 
 
 async def override_sets(session: AsyncSession, keys: Iterable[SetKey]) -> dict[SetKey, OverrideSetRow]:
     """The override sets of `keys` (town id, version)."""
-    rows = await _all(session, OverrideSetRow, keys, col(OverrideSetRow.town_id), col(OverrideSetRow.version))
+    rows = await rows_of(session, OverrideSetRow, keys, col(OverrideSetRow.town_id), col(OverrideSetRow.version))
     return {(row.town_id, row.version): row for row in rows}
 
 
 async def overrides(session: AsyncSession, keys: Iterable[SetKey]) -> dict[SetKey, list[OverrideRow]]:
-    return _by_set(await _all(session, OverrideRow, keys, col(OverrideRow.town_id), col(OverrideRow.version)))
+    return _by_set(await rows_of(session, OverrideRow, keys, col(OverrideRow.town_id), col(OverrideRow.version)))
 
 
 def _by_set(rows: Iterable[OverrideRow]) -> dict[SetKey, list[OverrideRow]]:
@@ -164,12 +126,12 @@ async def mayor_overrides(session: AsyncSession, keys: Iterable[SetKey]) -> dict
     met = (RuleKey(role=Role.MAYOR).spelling, RuleKey().spelling)
     rule_keys = [(*key, spelling) for key in keys for spelling in met]
     row = OverrideRow
-    return _by_set(await _all(session, row, rule_keys, col(row.town_id), col(row.version), col(row.key)))
+    return _by_set(await rows_of(session, row, rule_keys, col(row.town_id), col(row.version), col(row.key)))
 
 
 async def override_sets_page(session: AsyncSession, town_id: str, wanted: Slice) -> Page[OverrideSetRow]:
-    query = select(OverrideSetRow).where(OverrideSetRow.town_id == town_id)
-    return await fetch_page(session, query, order=col(OverrideSetRow.version), wanted=wanted, descending=True)
+    params, order = {"town_id": town_id}, col(OverrideSetRow.version)
+    return await fetch_known_page(session, _SETS_OF, params, order=order, wanted=wanted, descending=True)
 
 
 async def override_sets_at(
@@ -230,7 +192,7 @@ async def followers(
     owner, name = col(OverrideSetRow.profile_owner), col(OverrideSetRow.profile_name)
     version = col(OverrideSetRow.profile_version)
     found: dict[ProfileName, dict[int, int]] = {}
-    for condition in _one_of(keys, owner, name):
+    for condition in one_of(keys, owner, name):
         query = (
             select(owner, name, version, func.count())
             .join(HeadRow, _in_force())

@@ -14,8 +14,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.vocabulary import BeadStatus, BeadType, Role, is_id
 from models.store.base import Instant, Key
-from models.store.paging import Page, Slice, fetch_page
+from models.store.paging import Page, Slice, fetch_known_page, fetch_page
 from models.store.queries.json_texts import given, holds_any, is_among, is_among_given, table_given
+from models.store.queries.keyed import rows_of
 from models.store.rows import read_values, table_of
 from models.store.towns import BeadRevisionRow, BeadRow, HeadRow, RigRow, TownRow
 
@@ -36,10 +37,12 @@ class BeadQuery:
 
 
 # made once, which takes longer than to execute them
-_TOWNS: Final = select(TownRow).where(col(TownRow.town_id).in_(bindparam("town_ids", expanding=True)))
-_HEADS: Final = select(HeadRow).where(col(HeadRow.chain).in_(bindparam("chains", expanding=True)))
 _RIGS_OF: Final = (
     select(RigRow).where(col(RigRow.town_id).in_(bindparam("town_ids", expanding=True))).order_by(col(RigRow.rig_id))
+)
+_TOWNS: Final = select(TownRow)
+_REVISIONS_OF: Final = select(BeadRevisionRow).where(
+    col(BeadRevisionRow.town_id) == bindparam("town_id"), col(BeadRevisionRow.bead_id) == bindparam("bead_id")
 )
 _RIGS: Final = table_of(RigRow).c
 _RIG_IDS: Final = core_select(_RIGS.rig_id).where(_RIGS.town_id == bindparam("town_id"), _RIGS.removed_at.is_(None))
@@ -48,30 +51,31 @@ _BEADS_WITHIN: Final = _BEADS.where(is_among_given(col(BeadRow.town_id), "town_i
 
 
 async def towns(session: AsyncSession, town_ids: Iterable[str]) -> dict[str, TownRow]:
-    return {row.town_id: row for row in await session.exec(_TOWNS, params={"town_ids": list(town_ids)})}
+    keys = [(town_id,) for town_id in town_ids]
+    return {row.town_id: row for row in await rows_of(session, TownRow, keys, col(TownRow.town_id))}
 
 
 async def towns_page(
     session: AsyncSession, *, name_contains: str | None, wanted: Slice, within: Towns | None = None
 ) -> Page[TownRow]:
+    order = col(TownRow.town_id)
+    if within is None and not name_contains:
+        return await fetch_known_page(session, _TOWNS, {}, order=order, wanted=wanted)
     query = select(TownRow).where(*_within(col(TownRow.town_id), within))
     if name_contains:
         query = query.where(col(TownRow.search_name).contains(name_contains.casefold(), autoescape=True))
-    return await fetch_page(session, query, order=col(TownRow.town_id), wanted=wanted)
+    return await fetch_page(session, query, order=order, wanted=wanted)
 
 
 async def heads(session: AsyncSession, chains: Iterable[str]) -> dict[str, HeadRow]:
-    return {row.chain: row for row in await session.exec(_HEADS, params={"chains": list(chains)})}
+    keys = [(chain,) for chain in chains]
+    return {row.chain: row for row in await rows_of(session, HeadRow, keys, col(HeadRow.chain))}
 
 
 async def rigs(session: AsyncSession, keys: Iterable[RigKey]) -> dict[RigKey, RigRow]:
     """The rigs of `keys` (town id, rig id), removed ones too."""
-    wanted = list(keys)
-    query = select(RigRow).where(
-        is_among(col(RigRow.town_id), {town_id for town_id, _ in wanted}),
-        is_among(col(RigRow.rig_id), {rig_id for _, rig_id in wanted}),
-    )
-    return {(row.town_id, row.rig_id): row for row in await session.exec(query)}
+    rows = await rows_of(session, RigRow, keys, col(RigRow.town_id), col(RigRow.rig_id))
+    return {(row.town_id, row.rig_id): row for row in rows}
 
 
 async def rigs_of(session: AsyncSession, town_ids: Iterable[str]) -> dict[str, list[RigRow]]:
@@ -137,8 +141,8 @@ def _conditions(query: BeadQuery) -> list[ColumnElement[bool]]:
 
 
 async def revisions_page(session: AsyncSession, town_id: str, bead_id: str, wanted: Slice) -> Page[BeadRevisionRow]:
-    query = select(BeadRevisionRow).where(BeadRevisionRow.town_id == town_id, BeadRevisionRow.bead_id == bead_id)
-    return await fetch_page(session, query, order=col(BeadRevisionRow.revision), wanted=wanted, descending=True)
+    params, order = {"town_id": town_id, "bead_id": bead_id}, col(BeadRevisionRow.revision)
+    return await fetch_known_page(session, _REVISIONS_OF, params, order=order, wanted=wanted, descending=True)
 
 
 def _in_force_at(at: datetime) -> ColumnElement[bool]:

@@ -1,0 +1,66 @@
+"""Values by their keys, read in batches: each read serves all who asked before it began."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Batches(Generic[K, V]):
+    """Asks `read` for the values of at most `most` keys at once, and for each key one time.
+
+    A read begins once those have run that are ready to, and those that they make ready: so fields that are resolved at
+    the same time share it. Where it fails, all whom it should have served are told. Who gives up gives up for all who
+    wait for the same key.
+    """
+
+    __slots__ = ("_asked", "_most", "_read", "_tasks", "_waiting")
+
+    def __init__(self, read: Callable[[list[K]], Awaitable[Sequence[V]]], *, most: int) -> None:
+        self._read = read
+        self._most = most
+        self._asked: dict[K, asyncio.Future[V]] = {}
+        self._waiting: list[K] = []
+        self._tasks: set[asyncio.Task[None]] = set()  # which the event loop would let go
+
+    def load(self, key: K) -> asyncio.Future[V]:
+        """What `read` gives for a key."""
+        found = self._asked.get(key)
+        if found is None or found.cancelled():
+            loop = asyncio.get_running_loop()
+            found = self._asked[key] = loop.create_future()
+            if not self._waiting:
+                loop.call_soon(self._begin)
+            self._waiting.append(key)
+        return found
+
+    async def load_many(self, keys: Iterable[K]) -> list[V]:
+        """The same for several keys, in their order."""
+        return await asyncio.gather(*map(self.load, keys))
+
+    def _begin(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self) -> None:
+        keys, self._waiting = [*dict.fromkeys(self._waiting)], []
+        for start in range(0, len(keys), self._most):
+            await self._serve_some(keys[start : start + self._most])
+
+    async def _serve_some(self, keys: list[K]) -> None:
+        waiting = [self._asked[key] for key in keys]
+        if all(each.cancelled() for each in waiting):
+            return
+        try:
+            values = await self._read(keys)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is told to those who wait
+            for each in waiting:
+                if not each.cancelled():
+                    each.set_exception(error)
+        else:
+            for each, value in zip(waiting, values, strict=True):
+                if not each.cancelled():
+                    each.set_result(value)

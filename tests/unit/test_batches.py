@@ -1,0 +1,82 @@
+"""Reads in batches: what is shared, what is told, and what is asked again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import pytest
+
+from api.schema.batches import Batches
+
+T = TypeVar("T")
+
+
+def run(work: Callable[[Batches[int, int]], Awaitable[T]], *, most: int = 10) -> tuple[T, list[list[int]]]:
+    """What `work` gives with batches that double their keys, and what was read. The key 13 can't be read."""
+    reads: list[list[int]] = []
+
+    async def read(keys: list[int]) -> list[int]:
+        reads.append(keys)
+        await asyncio.sleep(0)
+        if 13 in keys:
+            raise LookupError
+        return [2 * key for key in keys]
+
+    async def with_batches() -> T:
+        return await work(Batches(read, most=most))
+
+    return asyncio.run(with_batches()), reads
+
+
+def test_keys__asked_at_the_same_time__are_read_at_once() -> None:
+    async def in_a_task(batches: Batches[int, int]) -> int:
+        return await batches.load(3)
+
+    async def work(batches: Batches[int, int]) -> list[int]:
+        return [*await asyncio.gather(batches.load(1), batches.load(2), batches.load(1), in_a_task(batches))]
+
+    assert run(work) == ([2, 4, 2, 6], [[1, 2, 3]])
+
+
+def test_key__asked_again__is_not_read_again() -> None:
+    async def work(batches: Batches[int, int]) -> list[int]:
+        return [await batches.load(1), await batches.load(2), await batches.load(1)]
+
+    assert run(work) == ([2, 4, 2], [[1], [2]])
+
+
+def test_keys__more_than_a_read_takes__are_read_by_several() -> None:
+    assert run(lambda batches: batches.load_many(range(5)), most=2) == ([0, 2, 4, 6, 8], [[0, 1], [2, 3], [4]])
+
+
+def test_read__that_fails__is_told_to_all_whom_it_should_have_served() -> None:
+    async def work(batches: Batches[int, int]) -> list[int | BaseException]:
+        failed = await asyncio.gather(batches.load(1), batches.load(13), return_exceptions=True)
+        return [*failed, await batches.load(2)]
+
+    (first, second, after), _ = run(work)
+    assert isinstance(first, LookupError)
+    assert isinstance(second, LookupError)
+    assert after == 4
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_key__given_up_while_it_is_waited_for__can_be_asked_for_anew(turns: int) -> None:
+    async def work(batches: Batches[int, int]) -> list[int]:
+        waiting = asyncio.ensure_future(batches.load(1))
+        beside = batches.load(2)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        return [await batches.load(1), await beside] if waiting.cancelled() else [2, 4]
+
+    assert run(work)[0] == [2, 4]
+
+
+def test_keys__that_are_all_given_up__are_not_read() -> None:
+    async def work(batches: Batches[int, int]) -> None:
+        batches.load(1).cancel()
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    assert run(work) == (None, [])
