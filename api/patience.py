@@ -133,6 +133,8 @@ class BoundedHttp(HttpToolsProtocol):
         self._answered_at = self.loop.time()
         if self._kept is None:
             self._kept = self.loop.call_later(self.timeout_keep_alive, self._close_if_unused)
+        if self._in_message:  # what is answered before its body is here; nothing more may come of it
+            self._watch()
 
     def handle_websocket_upgrade(self) -> None:
         """As uvicorn has it, once all that was asked before is answered."""

@@ -136,6 +136,14 @@ def test_body__that_goes_on_after_the_refusal__is_cut_off(hurried: Server) -> No
         assert made.ended() == b""
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_body__that_does_not_come_after_the_answer__is_not_waited_for(hurried: Server, method: str) -> None:
+    with wire(hurried.api) as made:
+        made.send(head("Content-Length: 10", method=method, path="/nowhere"))
+        assert made.answer().refusal == (404, ["NOT_FOUND"])
+        assert made.ended() == b""
+
+
 def test_body__that_was_refused_and_still_comes__has_longer_than_a_kept_connection(server: Server) -> None:
     with wire(server.api) as coming, wire(server.api) as kept:
         coming.send(head("Content-Length: 3000000", api=server.api), b"a")
