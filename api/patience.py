@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import logging
 import socket
+from collections.abc import Collection
 from typing import Any, Final, cast
 
 from starlette.types import Scope
 from uvicorn._types import ASGI3Application, ASGISendEvent
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidMessage
@@ -52,6 +54,7 @@ class BoundedHttp(HttpToolsProtocol):
             with contextlib.suppress(OSError):
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _MOST_MILLISECONDS)
         super().connection_made(cast("asyncio.Transport", transport))
+        self.flow = _Flow(self.transport, self.pipeline)
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -122,9 +125,10 @@ class BoundedHttp(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
+        following = self.pipeline.pop() if self.pipeline else None
         self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+        if following is not None:
+            self._start_asgi_task(*following)
             return
         if self._is_to_upgrade:
             self._is_to_upgrade = False
@@ -190,6 +194,21 @@ class BoundedHttp(HttpToolsProtocol):
         if self._under_way is None or not self._under_way.response_started:
             self.transport.write(_refusal(error, self.server_state.default_headers))
         self.transport.close()
+
+
+class _Flow(FlowControl):
+    """Takes in nothing more while requests that are here already wait for others.
+
+    Else each answer would let a whole part of the stream in, which may be thousands of requests.
+    """
+
+    def __init__(self, transport: asyncio.Transport, waiting: Collection[object]) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        if not self._waiting:
+            super().resume_reading()
 
 
 class _Reply:
