@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from typing import Any, Final, NamedTuple
 
 import strawberry
@@ -129,7 +130,8 @@ def _is_text(kind: GraphQLType) -> bool:
     return getattr(kind, "name", None) in _TEXTS
 
 
-_REMEMBERED: Final[dict[tuple[Callable[[Variables], list[Call]], str], list[Call]]] = {}
+_REMEMBERED: Final[dict[tuple[int, str], list[Call]]] = {}  # by numbers, as functions keep documents
+_NUMBERS: Final = count()
 
 
 def _by_coercion(
@@ -140,16 +142,17 @@ def _by_coercion(
     What was read of short variables is remembered: dispatchers ask about the same few kinds of work all day.
     """
     scalars, config = schema.schema_converter.scalar_registry, schema.config
+    number = next(_NUMBERS)
 
     def calls(variables: Variables) -> list[Call]:
         spelling = json.dumps(variables, sort_keys=True)
         if len(spelling) > _LONGEST:
             return coerced(variables)
-        found = _REMEMBERED.get((calls, spelling))
+        found = _REMEMBERED.get((number, spelling))
         if found is None:
             if len(_REMEMBERED) >= _MOST:
                 _REMEMBERED.clear()
-            found = _REMEMBERED[calls, spelling] = coerced(variables)
+            found = _REMEMBERED[number, spelling] = coerced(variables)
         return found
 
     def coerced(variables: Variables) -> list[Call]:
