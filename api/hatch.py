@@ -100,6 +100,8 @@ class Hatch:
             if ready is None:
                 self._counts.passed_on()
                 scope["state"]["spent"] = True
+                if isinstance(rows, StorageUnavailableError):
+                    scope["state"]["looked"] = True
                 reply.pass_on()
                 return
             request_id = sane_request_id(heads.get(REQUEST_ID))

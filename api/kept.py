@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-_THRESHOLDS: Final = (20_000, 20, 50)
+_THRESHOLDS: Final = (20_000, 20, 10)
 
 
 @contextmanager

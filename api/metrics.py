@@ -127,6 +127,8 @@ class Metrics:
     def taken(self) -> None:
         """Count a request that may be answered without a task."""
         self._under_way += 1
+        if not self._is_to_count:
+            self._count_soon()
 
     def passed_on(self) -> None:
         """Forget it: it begins anew."""

@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import logging
 import socket
+from collections.abc import Collection
 from typing import Any, Final, cast
 
 from starlette.types import Scope
 from uvicorn._types import ASGI3Application, ASGISendEvent
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidMessage
@@ -44,6 +46,7 @@ class BoundedHttp(HttpToolsProtocol):
     _answered_at: float = 0.0
     _in_headers: bool = False
     _held: tuple[RequestResponseCycle, ASGI3Application] | None = None  # a request whose body is not all here yet
+    _is_to_upgrade: bool = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         connection = cast("socket.socket | None", transport.get_extra_info("socket"))
@@ -51,6 +54,7 @@ class BoundedHttp(HttpToolsProtocol):
             with contextlib.suppress(OSError):
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _MOST_MILLISECONDS)
         super().connection_made(cast("asyncio.Transport", transport))
+        self.flow = _Flow(self.transport, self.pipeline)
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -61,6 +65,8 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_to_upgrade:
+            return  # which nobody may say before the handshake is answered; uvicorn drops what comes along with it, too
         self._no_body += len(data)
         super().data_received(data)
         held, self._held = self._held, None
@@ -80,8 +86,9 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_headers_complete()
         self._in_headers = False
         new = cast("RequestResponseCycle | None", self.cycle)
-        if new is not None and new.transport is self.transport and self.scope["method"] != "HEAD":
-            new.transport = _Joining(self.transport)  # type: ignore[assignment]  # as much of one as it takes
+        if new is not None and new.transport is self.transport:
+            way = _Way if self.scope["method"] == "HEAD" else _Joining
+            new.transport = way(self.transport)  # type: ignore[assignment]  # as much of one as it takes
 
     def on_body(self, body: bytes) -> None:
         self._no_body = 0
@@ -118,13 +125,28 @@ class BoundedHttp(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
+        following = self.pipeline.pop() if self.pipeline else None
         self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+        if following is not None:
+            self._start_asgi_task(*following)
+            return
+        if self._is_to_upgrade:
+            self._is_to_upgrade = False
+            super().handle_websocket_upgrade()
             return
         self._answered_at = self.loop.time()
         if self._kept is None:
             self._kept = self.loop.call_later(self.timeout_keep_alive, self._close_if_unused)
+        if self._in_message:  # what is answered before its body is here; nothing more may come of it
+            self._watch()
+
+    def handle_websocket_upgrade(self) -> None:
+        """As uvicorn has it, once all that was asked before is answered."""
+        if self._under_way is None:
+            super().handle_websocket_upgrade()
+        else:
+            self._is_to_upgrade = True
+            self.flow.pause_reading()
 
     def _close_if_unused(self) -> None:
         """Close a connection that was kept for long enough; look again later at one that was used meanwhile."""
@@ -174,6 +196,21 @@ class BoundedHttp(HttpToolsProtocol):
         self.transport.close()
 
 
+class _Flow(FlowControl):
+    """Takes in nothing more while requests that are here already wait for others.
+
+    Else each answer would let a whole part of the stream in, which may be thousands of requests.
+    """
+
+    def __init__(self, transport: asyncio.Transport, waiting: Collection[object]) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        if not self._waiting:
+            super().resume_reading()
+
+
 class _Reply:
     """Answers a request for which no task was begun, or begins one."""
 
@@ -186,8 +223,8 @@ class _Reply:
 
     def send(self, lines: bytes, body: bytes) -> None:
         cycle, connection = self._cycle, self._connection
-        if cycle.disconnected:
-            return
+        if cycle.disconnected or connection.transport.is_closing():
+            return  # for the latter, uvicorn tells only the last of requests that were sent at once
         cycle.response_started = cycle.response_complete = True
         given, end = _as_lines(cycle.default_headers), b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
         connection.transport.write(b"".join((_OK, given, lines, end, body)))
@@ -210,33 +247,49 @@ def _as_lines(headers: list[tuple[bytes, bytes]]) -> bytes:
     return _spelled[1]
 
 
-class _Joining:
-    """A way out of a connection that sends the head of an answer together with the first of its body.
+class _Way:
+    """A way out of a connection, at whose end nothing more is said; one that is closed would raise."""
+
+    __slots__ = ("_transport", "is_closing")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        if not self.is_closing():
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+class _Joining(_Way):
+    """One that sends the head of an answer together with the first of its body.
 
     That is for heads that tell the length of what follows; others may have to wait for it. Answers to HEAD, which have
     no body, do not go this way.
     """
 
-    __slots__ = ("_head", "_transport", "is_closing")
+    __slots__ = ("_head",)
 
     def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
+        super().__init__(transport)
         self._head: bytes | None = None
-        self.is_closing = transport.is_closing
 
     def write(self, data: bytes) -> None:
         if self._head:
             head, self._head = self._head, b""
-            self._transport.write(head + data)
+            super().write(head + data)
         elif self._head is None and _LENGTH in data:
             self._head = data
         else:
-            self._transport.write(data)
+            super().write(data)
 
     def close(self) -> None:
         if self._head:
             self.write(b"")
-        self._transport.close()
+        super().close()
 
 
 class PatientSocket(WebSocketsSansIOProtocol):

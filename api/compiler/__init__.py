@@ -31,6 +31,7 @@ It knows graphql-core 3.3 and Strawberry, and nothing of what a schema is about:
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from typing import Any, Final, Generic, TypeVar, cast
 
 import strawberry
@@ -78,13 +79,15 @@ class Plan:
 
     `fields` are the names of those of the root, each once, and `reads` all that it reads below them, as (type, field).
     `calls` gives what has to be known for an answer; `answer` takes a value for each call, and gives the result's
-    `data`. Both raise `Bail`, and `answer` whatever a reader or a scalar raises.
+    `data`. Both raise `Bail`, and `answer` whatever a reader or a scalar raises. `number` is no other plan's: what is
+    kept by it does not keep the plan, and the document that it was made from, as well.
     """
 
     fields: tuple[str, ...]
     reads: frozenset[tuple[str, str]]
     calls: Callable[[Variables], list[Call]]
     answer: Callable[[Sequence[Any]], dict[str, Any]]
+    number: int = field(default_factory=count().__next__)
 
 
 @dataclass(frozen=True, slots=True)

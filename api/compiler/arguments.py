@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from itertools import count
 from typing import Any, Final, NamedTuple
 
 import strawberry
@@ -132,7 +133,8 @@ def _is_text(kind: GraphQLType) -> bool:
     return getattr(kind, "name", None) in _TEXTS
 
 
-_REMEMBERED: Final[dict[tuple["_Coercion", str], list[dict[str, Any]]]] = {}
+_REMEMBERED: Final[dict[tuple[int, str], list[dict[str, Any]]]] = {}  # by numbers, as what reads them keeps documents
+_NUMBERS: Final = count()
 
 
 class _Coercion:
@@ -143,6 +145,7 @@ class _Coercion:
     """
 
     def __init__(self, schema: strawberry.Schema, operation: OperationDefinitionNode, asked: Sequence[Asked]) -> None:
+        self._number = next(_NUMBERS)
         self._schema = schema
         self._texts = _texts_passed_on(operation, asked)
         self._asked = asked
@@ -168,11 +171,11 @@ class _Coercion:
         spelling = json.dumps(own, sort_keys=True) if own else ""
         if len(spelling) > _LONGEST:
             return self._coerced(own)
-        found = _REMEMBERED.get((self, spelling))
+        found = _REMEMBERED.get((self._number, spelling))
         if found is None:
             if len(_REMEMBERED) >= _MOST:
                 _REMEMBERED.clear()
-            found = _REMEMBERED[self, spelling] = self._coerced(own)
+            found = _REMEMBERED[self._number, spelling] = self._coerced(own)
         return found
 
     def _coerced(self, variables: dict[str, Any]) -> list[dict[str, Any]]:

@@ -67,7 +67,7 @@ class Lane:
         self._strict = strict
         self._limits = limits
         self._observers = observers
-        self._answers: KeptValues[tuple[Plan, Hashable], Ready] = KeptValues(kept)
+        self._answers: KeptValues[tuple[int, Hashable], Ready] = KeptValues(kept)
         [self._need] = {_made_from(schema, name).metadata[NEED] for name in ROOTS}
 
     def planned(self, asked: Request, grant: Grant) -> Planned | None:
@@ -98,7 +98,7 @@ class Lane:
         made_of = look.made_of(rows) if plan.reads.isdisjoint(look.tells_more) else None
         if made_of is None:
             return _made(plan, looks, found)
-        key = (plan, made_of)
+        key = (plan.number, made_of)
         kept = self._answers.get(key)
         if kept is None:
             kept = _made(plan, looks, found)

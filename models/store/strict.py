@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import asyncpg
+import structlog
 
 from models.store.engine import Database
 from models.store.unit import StorageUnavailableError
@@ -61,6 +62,8 @@ _AWAY: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.
 _MOST: Final = 1000  # keys of a statement, but for those of one request, which may be more
 _AT_ONCE_SECONDS: Final = 50e-6  # between two who ask, neither of whom waited for the other's answer
 _SECONDS: Final = 5.0  # for a statement, and for making a connection
+
+_LOG: Final = structlog.get_logger("townclerk.strict")
 
 Rows = Sequence[Any]
 Then = Callable[["Rows | StorageUnavailableError"], None]
@@ -301,7 +304,7 @@ def _keys_of(asked: Sequence[_Asked]) -> Sequence[str]:
 
 def _fail(asked: Iterable[_Asked], error: BaseException) -> None:
     for each in asked:
-        each.then(_unavailable(error))
+        _tell(each, _unavailable(error))
 
 
 def _unavailable(error: BaseException) -> StorageUnavailableError:
@@ -313,11 +316,18 @@ def _unavailable(error: BaseException) -> StorageUnavailableError:
 def _hand_out(rows: Rows, batch: Sequence[_Asked]) -> None:
     """Give each who asked the rows of their keys."""
     if len(batch) == 1:
-        batch[0].then(rows)
+        _tell(batch[0], rows)
         return
     by_key = {row[0]: row for row in rows}
     for asked in batch:
-        asked.then([by_key[key] for key in asked.keys if key in by_key])
+        _tell(asked, [by_key[key] for key in asked.keys if key in by_key])
+
+
+def _tell(asked: _Asked, found: Rows | StorageUnavailableError) -> None:
+    try:
+        asked.then(found)
+    except Exception:  # noqa: BLE001  # whoever breaks the promise not to raise takes none of the others with it
+        _LOG.exception("whoever asked could not be told")
 
 
 def go_on(work: Coroutine[Any, Any, None]) -> None:

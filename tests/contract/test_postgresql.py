@@ -22,6 +22,7 @@ from tests.towns import HAIKU, OPUS, make_town, rule
 
 pytestmark = [pytest.mark.parametrize("backend", ["postgresql"], indirect=True)]
 
+IN_FORCE: Final = "query ($t: ID!) { town(townId: $t) { overrideSet { version } } }"
 UNAVAILABLE = ["STORAGE_UNAVAILABLE"]
 SECONDS = 20  # for what takes a fraction of one
 
@@ -253,7 +254,10 @@ def test_server__that_goes_and_comes_back__is_met_again_without_a_restart(backen
                 server.stop()
                 assert api.http.get("/readyz").status_code == 503
                 assert api.http.get("/healthz").status_code == 200
-                assert api.codes("query ($t: ID!) { town(townId: $t) { name } }", t=town_id) == UNAVAILABLE
+                assert (
+                    api.codes("query ($t: ID!) { town(townId: $t) { overrideSet { version } } }", t=town_id)
+                    == UNAVAILABLE
+                )
                 assert attempt(api, publication(town_id, version)) == (UNAVAILABLE, None)
                 server.start()
                 assert api.http.get("/readyz").status_code == 200

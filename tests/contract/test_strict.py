@@ -13,7 +13,7 @@ from sqlalchemy import make_url
 
 from models.store import strict
 from models.store.engine import Database, open_database
-from models.store.strict import STRICT_READER, BeadNow, Statement, StrictReads, strict_reads
+from models.store.strict import BEADS, STRICT_READER, BeadNow, Statement, StrictReads, strict_reads
 from models.store.unit import StorageUnavailableError
 from tests.client import Api, serving
 from tests.databases import Databases
@@ -64,6 +64,23 @@ def test_towns__that_are_there__are_told_with_their_mayors(dev: Api) -> None:
     dev.done("detectMayorChange", townId=town_id, observed=pair)
     after = run(dev.url, lambda reads: reads.towns([town_id]))
     assert [tuple(row) for row in (*before, *after)] == [(town_id, 1, 0, None), (town_id, 1, 1, 1)]
+
+
+def test_read__whose_asker_fails__takes_no_other_with_it(
+    dev: Api, beads: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(_found: object) -> None:
+        raise RuntimeError("on purpose")
+
+    async def work(reads: StrictReads) -> list[Any]:
+        found: list[Any] = []
+        for _ in range(2 * BEADS.lanes):
+            reads.ask(BEADS, beads[:1], fails)
+            found += await outcomes(asking(reads, beads[:3]))
+        return found
+
+    assert run(dev.url, work) == 2 * BEADS.lanes * beads[:3]
+    assert caplog.text.count("RuntimeError: on purpose") == 2 * BEADS.lanes
 
 
 # ---- PostgreSQL: statements that are shared

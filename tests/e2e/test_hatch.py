@@ -10,13 +10,13 @@ from typing import Any, Final
 import asyncpg
 import pytest
 
-from models.store.strict import STRICT_READER
+from models.store.strict import BEADS, STRICT_READER
 from tests.client import Api
 from tests.databases import Databases
 from tests.e2e.guarded import guarded
 from tests.e2e.process import Server
 from tests.e2e.test_hostile_connections import HURRIED_SECONDS, hurry
-from tests.raw import JSON_BODY, Answer, Wire, head, request, wire
+from tests.raw import CHUNKED, HANDSHAKE, JSON_BODY, Answer, Wire, head, request, wire
 from tests.tokens import make_token
 from tests.towns import HAIKU, make_town, publish, rule, sync
 
@@ -286,3 +286,28 @@ def test_server__that_is_asked_to_end__answers_what_waits(backend: str, database
         [answer] = heard
         assert answer.startswith(b"HTTP/1.1 200")
         assert b"\r\nconnection: close\r\n" in answer
+
+
+@only_postgresql
+def test_connection__given_up_while_two_wait__takes_no_other_with_it(backend: str, databases: Databases) -> None:
+    with guarded(databases.fresh(backend)) as server:
+        body = about("resolution", filled(server.api))
+        for _ in range(BEADS.lanes + 1):
+            warmed(server.api, body)
+            with waiting(server.api, body) as made:
+                made.send(head(JSON_BODY, CHUNKED, api=server.api), b"nonsense\r\n")
+                assert made.ended().startswith(b"HTTP/1.1 400")
+        warmed(server.api, body)
+
+
+@only_postgresql
+def test_handshake__sent_along_with_a_question__is_answered_after_it(backend: str, databases: Databases) -> None:
+    with guarded(databases.fresh(backend), stream_init_seconds=0.1) as server:
+        body = about("resolution", filled(server.api))
+        warmed(server.api, body)
+        heard: list[bytes] = []
+        with waiting(server.api, body, heard) as made:
+            made.send(head(*HANDSHAKE, method="GET", api=server.api.holding(None)))
+        [answers] = heard
+        assert answers.startswith(b"HTTP/1.1 200 ")
+        assert b"}HTTP/1.1 101 " in answers

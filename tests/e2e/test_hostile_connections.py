@@ -59,6 +59,13 @@ def test_head__without_an_end__is_cut_off(server: Server, endless: str) -> None:
     assert serves(server.api)
 
 
+def test_requests__without_an_end__whose_answers_nobody_reads__are_not_taken_in(server: Server) -> None:
+    with server.growing_less_than(40 * MEGABYTE), wire(server.api) as made:
+        made.socket.settimeout(1)
+        assert made.floods(head(method="GET", path="/") * 200, at_most=20 * MEGABYTE)
+    assert serves(server.api)
+
+
 def test_head__over_the_limit__is_answered(server: Server) -> None:
     begin = b"GET /healthz HTTP/1.1\r\nX-A: "
     with wire(server.api) as made:
@@ -133,6 +140,14 @@ def test_body__that_goes_on_after_the_refusal__is_cut_off(hurried: Server) -> No
         assert made.answer().refusal == (401, ["UNAUTHENTICATED"])
         assert serves(hurried.api)
         assert made.dribbles(chunk(b"a" * 10_000))
+        assert made.ended() == b""
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_body__that_does_not_come_after_the_answer__is_not_waited_for(hurried: Server, method: str) -> None:
+    with wire(hurried.api) as made:
+        made.send(head("Content-Length: 10", method=method, path="/nowhere"))
+        assert made.answer().refusal == (404, ["NOT_FOUND"])
         assert made.ended() == b""
 
 
