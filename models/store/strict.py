@@ -139,7 +139,7 @@ class _Sqlite(StrictReads):
             return
         now = time.perf_counter()
         self._shares, self._asked_at = now - self._asked_at < _AT_ONCE_SECONDS, now
-        then(self._rows(statement, keys))
+        _tell(then, self._rows(statement, keys))
 
     def _serve(self) -> None:
         waiting, self._waiting = self._waiting, defaultdict(list)
@@ -304,7 +304,7 @@ def _keys_of(asked: Sequence[_Asked]) -> Sequence[str]:
 
 def _fail(asked: Iterable[_Asked], error: BaseException) -> None:
     for each in asked:
-        _tell(each, _unavailable(error))
+        _tell(each.then, _unavailable(error))
 
 
 def _unavailable(error: BaseException) -> StorageUnavailableError:
@@ -316,16 +316,16 @@ def _unavailable(error: BaseException) -> StorageUnavailableError:
 def _hand_out(rows: Rows, batch: Sequence[_Asked]) -> None:
     """Give each who asked the rows of their keys."""
     if len(batch) == 1:
-        _tell(batch[0], rows)
+        _tell(batch[0].then, rows)
         return
     by_key = {row[0]: row for row in rows}
     for asked in batch:
-        _tell(asked, [by_key[key] for key in asked.keys if key in by_key])
+        _tell(asked.then, [by_key[key] for key in asked.keys if key in by_key])
 
 
-def _tell(asked: _Asked, found: Rows | StorageUnavailableError) -> None:
+def _tell(then: Then, found: Rows | StorageUnavailableError) -> None:
     try:
-        asked.then(found)
+        then(found)
     except Exception:  # noqa: BLE001  # whoever breaks the promise not to raise takes none of the others with it
         _LOG.exception("whoever asked could not be told")
 

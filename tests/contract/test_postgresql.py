@@ -22,7 +22,7 @@ from tests.towns import HAIKU, OPUS, make_town, rule
 
 pytestmark = [pytest.mark.parametrize("backend", ["postgresql"], indirect=True)]
 
-IN_FORCE: Final = "query ($t: ID!) { town(townId: $t) { overrideSet { version } } }"
+IN_FORCE = "query ($t: ID!) { town(townId: $t) { overrideSet { version } } }"
 UNAVAILABLE = ["STORAGE_UNAVAILABLE"]
 SECONDS = 20  # for what takes a fraction of one
 
