@@ -8,16 +8,19 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Final
 
 import asyncpg
+import pytest
 from sqlalchemy import make_url
 
-from tests.client import Json
-from tests.e2e.process import Server
+from models.domain.tokens import Scope
+from tests.client import Api, Json
+from tests.e2e.process import Server, serving_process
 from tests.reliability.wire import Client, Hall
 from tests.sizes import report, sized
+from tests.tokens import make_token
 from tests.towns import HAIKU, KILO, OPUS, make_town, publish, rule, sync
 
 WORKERS: Final = 4
@@ -53,12 +56,24 @@ def committing(url: str) -> Iterator[Commit]:
         runner.run(asked.close())
 
 
-def town_with_bead(server: Server) -> tuple[str, str]:
+@pytest.fixture
+def guarded_pair(database_url: str) -> Iterator[tuple[tuple[Server, Server], str]]:
+    """Two processes that serve one database to those who hold a token, and one that may do everything.
+
+    So answers come from where a dispatcher's come from: see docs/decisions/0008.
+    """
+    token = make_token(database_url, *Scope)
+    with ExitStack() as stack:
+        one, other = (stack.enter_context(serving_process(database_url, dev=False)) for _ in range(2))
+        yield (one, other), token
+
+
+def town_with_bead(api: Api) -> tuple[str, str]:
     """A town whose override sets differ for each role, and a bead of it."""
-    town_id = make_town(server.api, rigs=())
+    town_id = make_town(api, rigs=())
     for model in (HAIKU, OPUS, KILO):
-        publish(server.api, town_id, overrides=[rule(model, role) for role in ROLES])
-    sync(server.api, town_id, {"beadId": f"{town_id}-bead"})
+        publish(api, town_id, overrides=[rule(model, role) for role in ROLES])
+    sync(api, town_id, {"beadId": f"{town_id}-bead"})
     return town_id, f"{town_id}-bead"
 
 
@@ -68,14 +83,15 @@ def told(client: Client, number: int, bead_id: str) -> Json:
 
 
 def test_answer__right_after_a_commit__is_not_older(
-    pair: tuple[Server, Server], database_url: str, backend: str
+    guarded_pair: tuple[tuple[Server, Server], str], database_url: str, backend: str
 ) -> None:
-    hall, towns = Hall(*pair), [town_with_bead(pair[0]) for _ in range(WORKERS)]
+    servers, token = guarded_pair
+    hall, towns = Hall(*servers), [town_with_bead(servers[0].api.holding(token)) for _ in range(WORKERS)]
 
     def rounds(worker: int) -> int:
         town_id, bead_id = towns[worker]
         version, role, stale = VERSIONS, "POLECAT", 0
-        with closing(Client(hall, f"reader-{worker}")) as client, committing(database_url) as commit:
+        with closing(Client(hall, f"reader-{worker}", token=token)) as client, committing(database_url) as commit:
             for number in range(ROUNDS):
                 if number % 2:
                     version = version % VERSIONS + 1
@@ -91,7 +107,7 @@ def test_answer__right_after_a_commit__is_not_older(
     def syncs(worker: int) -> int:
         town_id, bead_id = towns[worker]
         stale = 0
-        with closing(Client(hall, f"writer-{worker}")) as client:
+        with closing(Client(hall, f"writer-{worker}", token=token)) as client:
             for number in range(SYNCS):
                 role = ROLES[number % 3]
                 bead = {"beadId": bead_id, "title": "A bead", "type": "ISSUE", "status": "OPEN", "role": role}

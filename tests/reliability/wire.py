@@ -52,11 +52,16 @@ def port_of(server: Server) -> int:
 
 
 class Client:
-    """One client, with a connection to one server at a time. It waits `seconds` for an answer."""
+    """One client, with a connection to one server at a time. It waits `seconds` for an answer.
 
-    def __init__(self, hall: Hall, actor: str, seconds: float = SECONDS) -> None:
+    It goes by the name of `actor`, where servers believe that, and holds `token` where they do not.
+    """
+
+    def __init__(self, hall: Hall, actor: str, seconds: float = SECONDS, *, token: str | None = None) -> None:
         self._hall = hall
         self._headers = {"Content-Type": "application/json", "X-Actor": actor}
+        if token is not None:
+            self._headers["Authorization"] = f"Bearer {token}"
         self._seconds = seconds
         self._connections: dict[int, http.client.HTTPConnection] = {}
 
