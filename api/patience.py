@@ -4,17 +4,16 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Collection
 from typing import Any, Final, cast
 
 from starlette.types import Scope
 from uvicorn._types import ASGI3Application, ASGISendEvent
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidMessage
 from websockets.frames import Frame
 
+from api.flow import Flow, JoiningWay, Way
 from api.hatch import HATCH, Hatch
 from api.json_text import encode
 from api.wire import JSON, BadRequestError
@@ -25,7 +24,6 @@ _HEAD_SECONDS: Final = 20.0  # for a head, and for the rest of a body that was a
 _UNREADABLE: Final = "The request is no HTTP that can be read."
 
 _OK: Final = STATUS_LINE[200]
-_LENGTH: Final = b"\r\ncontent-length: "
 _LOG: Final = logging.getLogger("townclerk.connections")
 _LOG.setLevel(logging.WARNING)
 _LOG.addFilter(lambda record: not str(record.msg).startswith("Invalid UTF-8"))  # logged as if it were a fault of ours
@@ -54,7 +52,7 @@ class BoundedHttp(HttpToolsProtocol):
             with contextlib.suppress(OSError):
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _MOST_MILLISECONDS)
         super().connection_made(cast("asyncio.Transport", transport))
-        self.flow = _Flow(self.transport, self.pipeline)
+        self.flow = Flow(self.transport, self.pipeline)
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -87,7 +85,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._in_headers = False
         new = cast("RequestResponseCycle | None", self.cycle)
         if new is not None and new.transport is self.transport:
-            way = _Way if self.scope["method"] == "HEAD" else _Joining
+            way = Way if self.scope["method"] == "HEAD" else JoiningWay
             new.transport = way(self.transport)  # type: ignore[assignment]  # as much of one as it takes
 
     def on_body(self, body: bytes) -> None:
@@ -196,21 +194,6 @@ class BoundedHttp(HttpToolsProtocol):
         self.transport.close()
 
 
-class _Flow(FlowControl):
-    """Takes in nothing more while requests that are here already wait for others.
-
-    Else each answer would let a whole part of the stream in, which may be thousands of requests.
-    """
-
-    def __init__(self, transport: asyncio.Transport, waiting: Collection[object]) -> None:
-        super().__init__(transport)
-        self._waiting = waiting
-
-    def resume_reading(self) -> None:
-        if not self._waiting:
-            super().resume_reading()
-
-
 class _Reply:
     """Answers a request for which no task was begun, or begins one."""
 
@@ -245,51 +228,6 @@ def _as_lines(headers: list[tuple[bytes, bytes]]) -> bytes:
     if _spelled[0] is not headers:
         _spelled = (headers, b"".join(name + b": " + value + b"\r\n" for name, value in headers))
     return _spelled[1]
-
-
-class _Way:
-    """A way out of a connection, at whose end nothing more is said; one that is closed would raise."""
-
-    __slots__ = ("_transport", "is_closing")
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self.is_closing = transport.is_closing
-
-    def write(self, data: bytes) -> None:
-        if not self.is_closing():
-            self._transport.write(data)
-
-    def close(self) -> None:
-        self._transport.close()
-
-
-class _Joining(_Way):
-    """One that sends the head of an answer together with the first of its body.
-
-    That is for heads that tell the length of what follows; others may have to wait for it. Answers to HEAD, which have
-    no body, do not go this way.
-    """
-
-    __slots__ = ("_head",)
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        super().__init__(transport)
-        self._head: bytes | None = None
-
-    def write(self, data: bytes) -> None:
-        if self._head:
-            head, self._head = self._head, b""
-            super().write(head + data)
-        elif self._head is None and _LENGTH in data:
-            self._head = data
-        else:
-            super().write(data)
-
-    def close(self) -> None:
-        if self._head:
-            self.write(b"")
-        super().close()
 
 
 class PatientSocket(WebSocketsSansIOProtocol):
