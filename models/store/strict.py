@@ -12,7 +12,8 @@ import sqlite3
 import time
 from abc import ABC, abstractmethod
 from collections import defaultdict, deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
@@ -21,6 +22,7 @@ import asyncpg
 import structlog
 
 from models.store.engine import Database
+from models.store.lanes import Lane, lane_on
 from models.store.unit import StorageUnavailableError
 
 STRICT_READER: Final = "townclerk-strict"  # as pg_stat_activity shows it
@@ -33,13 +35,14 @@ TownNow = tuple[str, int, int, int | None]
 class Statement:
     """A statement whose first column is the key; `text` ends where it says what the key has to be.
 
-    On PostgreSQL so many connections as it has `lanes` ask it.
+    `columns` are the types of what it selects. On PostgreSQL so many connections as it has `lanes` ask it.
     """
 
-    __slots__ = ("lanes", "name", "postgresql", "sqlite")
+    __slots__ = ("columns", "lanes", "name", "postgresql", "sqlite")
 
-    def __init__(self, name: str, text: str, *, lanes: int = 2) -> None:
+    def __init__(self, name: str, text: str, *columns: type[str | int], lanes: int = 2) -> None:
         self.name = name
+        self.columns = columns
         self.lanes = lanes
         # of one key, and of several
         self.sqlite = (f"{text} = ?", f"{text} IN (SELECT value FROM json_each(?))")  # noqa: S608  # constants
@@ -50,13 +53,15 @@ BEADS: Final = Statement(
     "beads",
     "SELECT b.bead_id, b.town_id, h.version, b.signature FROM beads b JOIN heads h ON h.chain = b.town_id "
     "WHERE b.bead_id",
+    *(str, str, int, str),
 )
 TOWNS: Final = Statement(
     "towns",
     "SELECT h.chain, h.version, h.observation_sequence, s.sequence FROM heads h LEFT JOIN mayor_signals s "
     "ON s.town_id = h.chain AND s.closed_at IS NULL WHERE h.version > 0 AND h.chain",
+    *(str, int, int, int),
 )
-TOKENS: Final = Statement("tokens", "SELECT token_id FROM tokens WHERE revoked_at IS NULL AND token_id", lanes=1)
+TOKENS: Final = Statement("tokens", "SELECT token_id FROM tokens WHERE revoked_at IS NULL AND token_id", str, lanes=1)
 
 _AWAY: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _MOST: Final = 1000  # keys of a statement, but for those of one request, which may be more
@@ -209,59 +214,78 @@ class _Shared:
         self._statement = statement
         self._waiting: deque[_Asked] = deque()
         self._lanes = 0
+        self._idle: list[Lane[_Asked]] = []
         self._tasks: set[asyncio.Task[None]] = set()  # which the event loop would let go
-        self._idle: list[Any] = []
 
     def ask(self, keys: Sequence[str], then: Then) -> None:
-        """Have `then` told the rows of `keys`, by the next statement; it is sent at once where a lane is free."""
+        """Have `then` told the rows of `keys`: by the next statement, which is sent at once where a lane is free."""
         self._waiting.append(_Asked(keys, then))
         if self._lanes < self._statement.lanes:
             self._lanes += 1
             if self._idle:
-                go_on(self._serve(self._idle.pop()))
+                self._go_on(self._idle.pop())
             else:
-                self._serve_anew()
+                self._begin_anew()
 
     def close(self) -> None:
         """End the connections."""
         while self._idle:
-            self._idle.pop().terminate()  # nothing is under way on it, and a server that is away would keep us waiting
+            self._idle.pop().close()  # nothing is under way on it, and a server that is away would keep us waiting
 
-    def _serve_anew(self) -> None:
+    def _go_on(self, lane: Lane[_Asked]) -> None:
+        """Ask for those who wait, if there are any."""
+        if self._waiting:
+            batch = self._next_batch()
+            lane.ask(_keys_of(batch), batch)
+        else:
+            self._lanes -= 1  # in the very moment that nobody waits: nobody begins to wait in vain
+            self._idle.append(lane)
+
+    def _answered(self, lane: Lane[_Asked], batch: Sequence[_Asked], rows: Rows) -> None:
+        _hand_out(rows, batch)
+        self._go_on(lane)
+
+    def _lost(self, lane: Lane[_Asked], batch: Sequence[_Asked], error: BaseException) -> None:
+        """A lane is no more; its `batch` was not answered, if it had any."""
+        if not batch:
+            with suppress(ValueError):
+                self._idle.remove(lane)
+        elif lane.has_answered and not isinstance(error, TimeoutError):  # it may have been dead for long
+            self._waiting.extendleft(reversed(batch))
+            self._begin_anew()
+        else:
+            self._give_up(batch, error)
+            self._lanes -= 1
+            if self._waiting:
+                self._lanes += 1
+                self._begin_anew()
+
+    def _give_up(self, batch: Sequence[_Asked], error: BaseException) -> None:
+        _fail(batch, error)
+        if isinstance(error, TimeoutError) or not isinstance(error, _AWAY):
+            _fail(self._waiting, error)  # nobody has to wait for each who was there before to wait as long
+            self._waiting.clear()
+
+    def _begin_anew(self) -> None:
         """Have those who wait served on a new connection, for which only a task can wait."""
-        task = asyncio.create_task(self._serve(None))
+        task = asyncio.create_task(self._begin())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _serve(self, connection: Any) -> None:
-        """Ask for those who wait, until there are none; on a new connection where none is given."""
-        is_new = connection is None
+    async def _begin(self) -> None:
         while self._waiting:
             batch = self._next_batch()
             try:
-                if connection is None:
-                    connection = await self._connect()
-                rows = await _fetch(connection, self._statement, _keys_of(batch))
+                lane = await self._connected()
             except BaseException as error:
-                is_away = isinstance(error, _AWAY) and not isinstance(error, TimeoutError)
-                if is_away and not is_new:  # it may have been dead for long
-                    self._waiting.extendleft(reversed(batch))
-                    self._serve_anew()
-                    return
-                connection = None
-                _fail(batch, error)
-                if not is_away:  # nobody has to wait for each who was there before to wait as long
-                    _fail(self._waiting, error)
-                    self._waiting.clear()
-                    if not isinstance(error, TimeoutError):
-                        self._lanes -= 1
-                        raise
+                self._give_up(batch, error)
+                if not isinstance(error, _AWAY):
+                    self._lanes -= 1
+                    raise
             else:
-                is_new = False
-                _hand_out(rows, batch)
-        self._lanes -= 1  # in the very moment that nobody waits: nobody begins to wait in vain
-        if connection is not None:
-            self._idle.append(connection)
+                lane.ask(_keys_of(batch), batch)
+                return
+        self._lanes -= 1
 
     def _next_batch(self) -> list[_Asked]:
         batch = [self._waiting.popleft()]
@@ -271,7 +295,7 @@ class _Shared:
             batch.append(self._waiting.popleft())
         return batch
 
-    async def _connect(self) -> Any:
+    async def _connected(self) -> Lane[_Asked]:
         _, arguments = self._database.reader.dialect.create_connect_args(self._database.url)
         ours = {
             "timeout": _SECONDS,
@@ -281,21 +305,17 @@ class _Shared:
             },
             "target_session_attrs": "primary",  # a standby may not have heard of the last commit yet
         }
-        return await asyncpg.connect(**{**arguments, **ours})
-
-
-async def _fetch(connection: Any, statement: Statement, keys: Sequence[str]) -> list[Any]:
-    """The rows of one statement, on a connection that is ended should it fail."""
-    of_one, of_many = statement.postgresql
-    try:
-        if len(keys) == 1:
-            rows: list[Any] = await connection.fetch(of_one, keys[0], timeout=_SECONDS)
-        else:
-            rows = await connection.fetch(of_many, keys, timeout=_SECONDS)
-    except BaseException:
-        connection.terminate()
-        raise
-    return rows
+        connection = await asyncpg.connect(**{**arguments, **ours})
+        of_one, of_many = self._statement.postgresql
+        return await lane_on(
+            connection,
+            of_one,
+            of_many,
+            self._statement.columns,
+            answered=self._answered,
+            lost=self._lost,
+            seconds=_SECONDS,
+        )
 
 
 def _keys_of(asked: Sequence[_Asked]) -> Sequence[str]:
@@ -328,16 +348,3 @@ def _tell(then: Then, found: Rows | StorageUnavailableError) -> None:
         then(found)
     except Exception:  # noqa: BLE001  # whoever breaks the promise not to raise takes none of the others with it
         _LOG.exception("whoever asked could not be told")
-
-
-def go_on(work: Coroutine[Any, Any, None]) -> None:
-    """Run `work` from here, and on from there whenever what it waits for is done: a task would begin a turn later.
-
-    It must not wait for anything that asks for a task, as timeouts of asyncio do.
-    """
-    try:
-        waits_for: asyncio.Future[Any] = work.send(None)
-    except StopIteration:
-        return
-    waits_for._asyncio_future_blocking = False  # noqa: SLF001  # as a task does once it has begun to wait
-    waits_for.add_done_callback(lambda _: go_on(work))

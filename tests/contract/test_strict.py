@@ -13,7 +13,8 @@ from sqlalchemy import make_url
 
 from models.store import strict
 from models.store.engine import Database, open_database
-from models.store.strict import BEADS, STRICT_READER, BeadNow, Statement, StrictReads, strict_reads
+from models.store.lanes import Lane
+from models.store.strict import BEADS, STRICT_READER, BeadNow, StrictReads, strict_reads
 from models.store.unit import StorageUnavailableError
 from tests.client import Api, serving
 from tests.databases import Databases
@@ -90,13 +91,13 @@ def test_read__whose_asker_fails__takes_no_other_with_it(
 def fetched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many keys each statement was sent with."""
     sizes: list[int] = []
-    fetch = strict._fetch  # noqa: SLF001
+    ask = Lane.ask
 
-    async def counted(connection: Any, statement: Statement, keys: Any) -> Any:
+    def counted(lane: Lane[Any], keys: Any, batch: Any) -> None:
         sizes.append(len(keys))
-        return await fetch(connection, statement, keys)
+        ask(lane, keys, batch)
 
-    monkeypatch.setattr(strict, "_fetch", counted)
+    monkeypatch.setattr(Lane, "ask", counted)
     return sizes
 
 
