@@ -90,7 +90,7 @@ class Lane(asyncio.Protocol, Generic[T]):
                 break
             if kind == _ROW:
                 self._rows.append(self._row(data, at + _HEAD.size + 2))
-            elif kind == _ENDED:
+            elif kind == _ENDED and self._batch:
                 self._ended()
             elif kind == _ERROR:
                 self._fail(asyncpg.PostgresError(data[at + _HEAD.size : following].decode("utf-8", "replace")))
