@@ -7,6 +7,7 @@ futures have a part in it: whoever made the lane is told by a call.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from struct import Struct
 from typing import Any, Final, Generic, TypeVar
 
@@ -56,6 +57,7 @@ class Lane(asyncio.Protocol, Generic[T]):
         self._asked_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
+        self._context = copy_context()  # whoever asks is not the only one whom it tells
         self.has_answered = False
 
     def ask(self, keys: Sequence[str], batch: Sequence[T]) -> None:
@@ -63,7 +65,7 @@ class Lane(asyncio.Protocol, Generic[T]):
         self._batch = batch
         self._asked_at = self._loop.time()
         if self._timer is None:
-            self._timer = self._loop.call_later(self._seconds, self._look)
+            self._timer = self._loop.call_later(self._seconds, self._look, context=self._context)
         if self._transport.is_closing():
             self._fail(ConnectionResetError())
         elif len(keys) == 1:
@@ -136,7 +138,7 @@ class Lane(asyncio.Protocol, Generic[T]):
             return
         left = self._asked_at + self._seconds - self._loop.time()
         if left > 0:
-            self._timer = self._loop.call_later(left, self._look)
+            self._timer = self._loop.call_later(left, self._look, context=self._context)
         else:
             self._fail(TimeoutError())
 

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from contextvars import Context
 from functools import partial
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
@@ -215,6 +216,7 @@ class _Shared:
         self._waiting: deque[_Asked] = deque()
         self._lanes = 0
         self._idle: list[Lane[_Asked]] = []
+        self._is_closed = False
         self._tasks: set[asyncio.Task[None]] = set()  # which the event loop would let go
 
     def ask(self, keys: Sequence[str], then: Then) -> None:
@@ -228,7 +230,8 @@ class _Shared:
                 self._begin_anew()
 
     def close(self) -> None:
-        """End the connections."""
+        """End the connections; those on which a statement is under way once it has ended."""
+        self._is_closed = True
         while self._idle:
             self._idle.pop().close()  # nothing is under way on it, and a server that is away would keep us waiting
 
@@ -240,6 +243,8 @@ class _Shared:
         else:
             self._lanes -= 1  # in the very moment that nobody waits: nobody begins to wait in vain
             self._idle.append(lane)
+            if self._is_closed:
+                self.close()
 
     def _answered(self, lane: Lane[_Asked], batch: Sequence[_Asked], rows: Rows) -> None:
         _hand_out(rows, batch)
@@ -255,20 +260,26 @@ class _Shared:
             self._begin_anew()
         else:
             self._give_up(batch, error)
-            self._lanes -= 1
-            if self._waiting:
-                self._lanes += 1
-                self._begin_anew()
+            self._leave()
 
     def _give_up(self, batch: Sequence[_Asked], error: BaseException) -> None:
-        _fail(batch, error)
+        """Tell those of a batch; who is told may ask again at once."""
+        others: Iterable[_Asked] = ()
         if isinstance(error, TimeoutError) or not isinstance(error, _AWAY):
-            _fail(self._waiting, error)  # nobody has to wait for each who was there before to wait as long
-            self._waiting.clear()
+            others, self._waiting = self._waiting, deque()  # nobody has to wait for each before to wait as long
+        _fail(batch, error)
+        _fail(others, error)
+
+    def _leave(self) -> None:
+        """Give a lane up, unless somebody waits."""
+        if self._waiting:
+            self._begin_anew()
+        else:
+            self._lanes -= 1
 
     def _begin_anew(self) -> None:
         """Have those who wait served on a new connection, for which only a task can wait."""
-        task = asyncio.create_task(self._begin())
+        task = asyncio.create_task(self._begin(), context=Context())  # it is no longer the asker's alone
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -280,7 +291,7 @@ class _Shared:
             except BaseException as error:
                 self._give_up(batch, error)
                 if not isinstance(error, _AWAY):
-                    self._lanes -= 1
+                    self._leave()
                     raise
             else:
                 lane.ask(_keys_of(batch), batch)
@@ -301,7 +312,8 @@ class _Shared:
             "timeout": _SECONDS,
             "server_settings": {
                 "application_name": STRICT_READER,
-                "statement_timeout": str(round(1000 * _SECONDS)),  # as a backend that waits hears nothing of our end
+                # as a backend that waits hears nothing of our end, which is to come first: it tells all who wait
+                "statement_timeout": str(round(1000 * (_SECONDS + 1))),
             },
             "target_session_attrs": "primary",  # a standby may not have heard of the last commit yet
         }

@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 from models.store import strict
 from models.store.engine import Database, open_database
 from models.store.lanes import Lane
-from models.store.strict import BEADS, STRICT_READER, BeadNow, StrictReads, strict_reads
+from models.store.strict import BEADS, STRICT_READER, BeadNow, Rows, StrictReads, _Shared, strict_reads
 from models.store.unit import StorageUnavailableError
 from tests.client import Api, serving
 from tests.databases import Databases
@@ -99,6 +99,20 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(Lane, "ask", counted)
     return sizes
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The connections that are made, by what they ask."""
+    made: list[str] = []
+    connected = _Shared._connected  # noqa: SLF001
+
+    async def counted(shared: _Shared) -> Lane[Any]:
+        made.append(shared._statement.name)  # noqa: SLF001
+        return await connected(shared)
+
+    monkeypatch.setattr(_Shared, "_connected", counted)
+    return made
 
 
 only_postgresql = pytest.mark.parametrize("backend", ["postgresql"], indirect=True, scope="module")
@@ -201,6 +215,76 @@ def test_reads__that_take_too_long__are_told(dev: Api, beads: list[str], monkeyp
         return in_time, await outcomes(asking(reads, beads))
 
     assert run(dev.url, work) == ([StorageUnavailableError] * len(beads), beads)
+
+
+@only_postgresql
+def test_reads__that_take_too_long_on_a_connection_that_was_kept__are_told_and_not_asked_again(
+    dev: Api, beads: list[str], monkeypatch: pytest.MonkeyPatch, connections: list[str]
+) -> None:
+    monkeypatch.setattr(strict, "_SECONDS", 0.2)
+
+    async def work(reads: StrictReads) -> list[Any]:
+        await reads.beads(beads[:1])
+        async with locked(dev.url):
+            return await outcomes(asking(reads, beads))
+
+    assert run(dev.url, work) == [StorageUnavailableError] * len(beads)
+    assert len(connections) == 2  # the one that was kept, and one for the second lane
+
+
+@only_postgresql
+def test_read__asked_anew_by_who_is_told_that_it_took_too_long__is_answered(
+    dev: Api, beads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected = _Shared._connected  # noqa: SLF001
+    too_late = [TimeoutError()]
+
+    async def once_too_late(shared: _Shared) -> Lane[Any]:
+        if too_late:
+            raise too_late.pop()
+        return await connected(shared)
+
+    monkeypatch.setattr(_Shared, "_connected", once_too_late)
+
+    async def work(reads: StrictReads) -> list[list[str]]:
+        found: list[list[str]] = []
+        all_found = asyncio.Event()
+
+        def asked(bead_id: str) -> None:
+            def told(rows: Rows | StorageUnavailableError) -> None:
+                if isinstance(rows, StorageUnavailableError):
+                    asked(bead_id)
+                    return
+                found.append([row[0] for row in rows])
+                if len(found) == len(beads):
+                    all_found.set()
+
+            reads.ask(BEADS, [bead_id], told)
+
+        for bead_id in beads:
+            asked(bead_id)
+        await all_found.wait()
+        return found
+
+    assert sorted(run(dev.url, work)) == sorted([bead_id] for bead_id in beads)
+
+
+@only_postgresql
+def test_connection__that_is_in_use_when_reads_are_closed__is_ended_after_it(dev: Api, beads: list[str]) -> None:
+    async def work(reads: StrictReads) -> tuple[list[Any], int]:
+        await reads.beads(beads[:1])
+        async with locked(dev.url) as onlooker:
+            waiting = asking(reads, beads[:1])
+            await until_blocked(onlooker)
+            await reads.close()
+        onlooker = await asyncpg.connect(dev.url)
+        told = await outcomes(waiting)
+        while left := await onlooker.fetchval(f"SELECT count(*){_OURS}", STRICT_READER):
+            pass
+        await onlooker.close()
+        return told, left
+
+    assert run(dev.url, work) == (beads[:1], 0)
 
 
 @only_postgresql
