@@ -65,6 +65,7 @@ TOWNS: Final = Statement(
 TOKENS: Final = Statement("tokens", "SELECT token_id FROM tokens WHERE revoked_at IS NULL AND token_id", str, lanes=1)
 
 _AWAY: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+_MAPPED: Final = 2**31  # bytes of the file that are read without asking the kernel for each page
 _MOST: Final = 1000  # keys of a statement, but for those of one request, which may be more
 _AT_ONCE_SECONDS: Final = 50e-6  # between two who ask, neither of whom waited for the other's answer
 _SECONDS: Final = 5.0  # for a statement, and for making a connection
@@ -176,6 +177,7 @@ class _Sqlite(StrictReads):
         # a busy database is left to those who may wait for it: nothing else goes on in this thread
         connection = sqlite3.connect(f"file:{quote(self._file)}?mode=rw", timeout=0, isolation_level=None, uri=True)
         connection.execute("PRAGMA query_only=ON")
+        connection.execute(f"PRAGMA mmap_size={_MAPPED}")
         self._cursor = connection.cursor()
         return self._cursor
 
