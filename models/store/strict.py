@@ -67,7 +67,7 @@ TOKENS: Final = Statement("tokens", "SELECT token_id FROM tokens WHERE revoked_a
 _AWAY: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _MAPPED: Final = 2**31  # bytes of the file that are read without asking the kernel for each page
 _MOST: Final = 1000  # keys of a statement, but for those of one request, which may be more
-_AT_ONCE_SECONDS: Final = 50e-6  # between two who ask, neither of whom waited for the other's answer
+_AT_ONCE_SECONDS: Final = 100e-6  # between two who ask, neither of whom waited for the other's answer
 _SECONDS: Final = 5.0  # for a statement, and for making a connection
 
 _LOG: Final = structlog.get_logger("townclerk.strict")
