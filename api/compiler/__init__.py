@@ -275,6 +275,6 @@ class _Compiler:
         list[tuple[str, list[FieldDetails]]], Callable[[GraphQLObjectType, list[FieldDetails]], CollectedFields]
     ]:
         """The fields of the root that are asked for, and what finds those below them."""
-        schema, known = self._schema._schema, VariableValues({}, dict(conditions))  # noqa: SLF001
+        schema, known = self._schema._schema, VariableValues({}, dict(conditions))  # noqa: SLF001  # as above
         root = collect_fields(schema, self._fragments, known, self._root, self._operation)
         return list(groups(root)), partial(collect_subfields, schema, self._fragments, known, self._operation)

@@ -85,7 +85,7 @@ def _contract() -> TownclerkSchema:
         config=StrawberryConfig(scalar_map=SCALARS),
     )
     judge_one_of(schema._schema)  # noqa: SLF001  # it has no other way to its types
-    read_plainly(schema._schema)  # noqa: SLF001
+    read_plainly(schema._schema)  # noqa: SLF001  # as above
     return schema
 
 
