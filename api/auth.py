@@ -18,7 +18,7 @@ from api.wire import BadRequestError, for_now, header
 from models.domain.permissions import ForbiddenError
 from models.domain.tokens import read_token
 from models.services.access import BUILT_IN, DEVELOPER, Asker, named_asker
-from models.services.credentials import Holder, TokenBook
+from models.services.credentials import Holder, TokenBook, mark_of
 from models.store.unit import Clock, StorageUnavailableError
 
 _LONGEST_NAME: Final = 128
@@ -51,17 +51,14 @@ class Doorkeeper:
         self.spend(asker.counted_as)
         return asker
 
-    def known(self, heads: Mapping[bytes, bytes]) -> Holder | None:
-        """Who holds a credential, where that can be told at once: by a token that was taken a moment ago.
-
-        `heads` are the headers by their names.
-        """
-        given = heads.get(b"authorization")
-        return None if given is None else self._book.remembered(given)
+    def known(self, mark: bytes) -> Holder | None:
+        """Who holds the credential of that mark, where it can be told at once: a token that was taken a moment ago."""
+        return self._book.remembered(mark)
 
     def recalled(self, scope: Scope, heads: Mapping[bytes, bytes]) -> Asker | None:
-        """Who sends a request, where that can be told at once."""
-        holder = None if b"x-on-behalf-of" in heads else self.known(heads)
+        """Who sends a request, by its headers' names, where that can be told at once."""
+        given = heads.get(b"authorization")
+        holder = None if given is None or b"x-on-behalf-of" in heads else self.known(mark_of(given))
         return None if holder is None else _holding(holder, scope["state"]["request_id"], None)
 
     async def identify(self, scope: Scope) -> Asker:
@@ -73,7 +70,7 @@ class Doorkeeper:
             raise _unauthenticated("Send one header Authorization: Bearer TOKEN.")
         asker = await self.sign_in(scope, given[0], person=_name(scope, "x-on-behalf-of"))
         if asker.revocable and asker.credential_id is not None:
-            self._book.learn(given[0].encode("latin-1"), asker.credential_id)
+            self._book.learn(mark_of(given[0].encode("latin-1")), asker.credential_id)
         return asker
 
     def may_wait(self, scope: Scope) -> bool:

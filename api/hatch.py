@@ -1,13 +1,15 @@
 """The hatch in the door: what is answered by one look at the database is handed out through it, without a task.
 
-A server that knows of it (`api.patience`) offers it every request to the door that is all there, before it has the
+A server that knows of it (`api.hatched`) offers it every request to the door that is all there, before it has the
 application begin. What is not taken, or turns out to be more than it seemed, goes through the door as if nothing had
 been. What is, has passed by the same: who asks, how often and how much at once, what the body says, the limits, the
 lane; and it leaves the same line in the log and the same numbers.
 """
 
 import time
-from typing import Final, Protocol
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple, Protocol
 
 from starlette.types import Scope
 
@@ -16,12 +18,19 @@ from api.requests import REQUEST_ID, Lines, Told, sane_request_id
 from api.schema.lane import Lane, Planned
 from api.schema.operation import Ready, Summary
 from api.turnstile import Turnstile
-from api.wire import BadRequestError, Texts, heads_of, read_operation, wanted_of
+from api.wire import BadRequestError, Texts, Wanted, heads_of, read_operation, wanted_of
+from models.services.credentials import mark_of
+from models.store.kept import Kept
 from models.store.strict import Rows, StrictReads
 from models.store.unit import StorageUnavailableError
 
 # What asks for more than an answer: leave for pages of elsewhere, and acting for somebody else.
 _MORE: Final = frozenset({b"origin", b"x-on-behalf-of"})
+# What is another with each request, and what says how the connection or the body goes on.
+_ONCE: Final = frozenset({REQUEST_ID, b"traceparent", b"expect", b"transfer-encoding", b"upgrade"})
+_HEADS: Final = 1024  # that are known; those of one client differ by how long its bodies are
+_PASSED_ON: Final = {"spent": True}  # it was counted under its credential
+_WAITED: Final = {**_PASSED_ON, "looked": True}  # and the database did not answer
 
 _LINES: Final = b"content-length: %d\r\ncontent-type: %b\r\n" + REQUEST_ID + b": %b\r\n"
 
@@ -34,8 +43,18 @@ class Reply(Protocol):
     def send(self, lines: bytes, body: bytes) -> None:
         """Answer, with status 200 and headers as HTTP/1.1 spells them, each with its end of line."""
 
-    def pass_on(self) -> None:
-        """Have the application answer."""
+    def pass_on(self, state: Mapping[str, Any]) -> None:
+        """Have the application answer, for whom `state` is added to the request's own."""
+
+
+class Head(NamedTuple):
+    """What matters of a request's head. `mark` is that of its credential, `length` what it says of its body's."""
+
+    mark: bytes
+    content_type: bytes
+    wanted: Wanted
+    request_id: bytes | None
+    length: int
 
 
 class Counts(Protocol):
@@ -74,18 +93,42 @@ class Hatch:
         self._strict = strict
         self._counts = counts
         self._tellings: dict[tuple[str, ...], Told] = {}  # by the fields of roots, of which there are few
+        self._known: Kept[bytes, Head] = Kept(_HEADS)  # by digests, as secrets are not kept
 
-    def takes(self, scope: Scope, body: bytes, reply: Reply) -> bool:
-        """Whether it is taken, which `reply` hears more of, at once or later. Where not, nothing has come of it."""
-        begun = time.perf_counter()
+    def known(self, text: bytes) -> Head | None:
+        """A head that was learned, by its text."""
+        return self._known.get(blake2b(text, digest_size=32).digest())
+
+    def learn(self, text: bytes, scope: Scope, head: Head) -> None:
+        """Know from now on what the text of a head says, if it is likely to come again."""
+        if _ONCE.isdisjoint(heads_of(scope)):
+            self._known.keep(blake2b(text, digest_size=32).digest(), head)
+
+    @staticmethod
+    def head_of(scope: Scope, length: int) -> Head | None:
+        """The head of a request with a body of that length; None for those that are none for the hatch."""
         heads = heads_of(scope)
         wanted = wanted_of(heads.get(b"accept", b""))
-        holder = self._doorkeeper.known(heads)
-        if holder is None or wanted.streams or not _MORE.isdisjoint(heads):
+        authorization = heads.get(b"authorization")
+        if authorization is None or wanted.streams or not _MORE.isdisjoint(heads):
+            return None
+        return Head(
+            mark=mark_of(authorization),
+            content_type=heads.get(b"content-type", b""),
+            wanted=wanted,
+            request_id=heads.get(REQUEST_ID),
+            length=length,
+        )
+
+    def takes(self, head: Head, body: bytes, reply: Reply) -> bool:
+        """Whether it is taken, which `reply` hears more of, at once or later. Where not, nothing has come of it."""
+        begun = time.perf_counter()
+        holder = self._doorkeeper.known(head.mark)
+        if holder is None:
             return False
         whose = holder.token_id
         try:
-            asked = read_operation(heads.get(b"content-type", b""), body, self._texts)
+            asked = read_operation(head.content_type, body, self._texts)
             planned = self._lane.planned(asked, holder.grant)
             if planned is None or len(planned.looks) != 1:
                 return False
@@ -99,14 +142,11 @@ class Hatch:
             ready = None if isinstance(rows, StorageUnavailableError) else self._ready(planned, rows)
             if ready is None:
                 self._counts.passed_on()
-                scope["state"]["spent"] = True
-                if isinstance(rows, StorageUnavailableError):
-                    scope["state"]["looked"] = True
-                reply.pass_on()
+                reply.pass_on(_WAITED if isinstance(rows, StorageUnavailableError) else _PASSED_ON)
                 return
-            request_id = sane_request_id(heads.get(REQUEST_ID))
+            request_id = sane_request_id(head.request_id)
             self._note(ready.summary, request_id, time.perf_counter() - begun)  # before the client can ask for it
-            lines = _LINES % (len(ready.body), wanted.header[1], request_id.encode("ascii"))
+            lines = _LINES % (len(ready.body), head.wanted.header[1], request_id.encode("ascii"))
             reply.send(lines, ready.body)
 
         [look] = planned.looks

@@ -6,15 +6,13 @@ import logging
 import socket
 from typing import Any, Final, cast
 
-from starlette.types import Scope
-from uvicorn._types import ASGI3Application, ASGISendEvent
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidMessage
 from websockets.frames import Frame
 
 from api.flow import Flow, JoiningWay, Way
-from api.hatch import HATCH, Hatch
 from api.json_text import encode
 from api.wire import JSON, BadRequestError
 
@@ -23,7 +21,6 @@ _MOST_HEAD: Final = 65_536  # bytes in a row that are no body: of a head, of tra
 _HEAD_SECONDS: Final = 20.0  # for a head, and for the rest of a body that was answered before it was read
 _UNREADABLE: Final = "The request is no HTTP that can be read."
 
-_OK: Final = STATUS_LINE[200]
 _LOG: Final = logging.getLogger("townclerk.connections")
 _LOG.setLevel(logging.WARNING)
 _LOG.addFilter(lambda record: not str(record.msg).startswith("Invalid UTF-8"))  # logged as if it were a fault of ours
@@ -42,8 +39,6 @@ class BoundedHttp(HttpToolsProtocol):
     _idle: asyncio.TimerHandle | None = None
     _kept: asyncio.TimerHandle | None = None
     _answered_at: float = 0.0
-    _in_headers: bool = False
-    _held: tuple[RequestResponseCycle, ASGI3Application] | None = None  # a request whose body is not all here yet
     _is_to_upgrade: bool = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -67,9 +62,6 @@ class BoundedHttp(HttpToolsProtocol):
             return  # which nobody may say before the handshake is answered; uvicorn drops what comes along with it, too
         self._no_body += len(data)
         super().data_received(data)
-        held, self._held = self._held, None
-        if held is not None:
-            self._begin(*held)
         if self._no_body > _MOST_HEAD and not self.transport.is_closing():
             self._refuse(_too_much_head())
         self._watch()
@@ -80,9 +72,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._no_body, self._in_head = 0, False
-        self._in_headers = True
         super().on_headers_complete()
-        self._in_headers = False
         new = cast("RequestResponseCycle | None", self.cycle)
         if new is not None and new.transport is self.transport:
             way = Way if self.scope["method"] == "HEAD" else JoiningWay
@@ -95,28 +85,6 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._in_message = False
         super().on_message_complete()
-        held, self._held = self._held, None
-        if held is not None:
-            self._offer(*held)
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        """As uvicorn has it, but for what the application may have an answer to at hand, once it is all here."""
-        if self._in_headers and cycle.keep_alive and not cycle.waiting_for_100_continue:
-            hatch: Hatch | None = self.app_state.get(HATCH)
-            if hatch is not None and self.scope["path"] == hatch.path and self.scope["method"] == "POST":
-                self._held = (cycle, app)
-                return
-        self._begin(cycle, app)
-
-    def _begin(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        super()._start_asgi_task(cycle, app)
-
-    def _offer(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        hatch: Hatch = self.app_state[HATCH]
-        is_short = len(cycle.body) <= hatch.body_bytes and not self.flow.write_paused
-        scope = cast("Scope", self.scope)
-        if not (is_short and hatch.takes(scope, bytes(cycle.body), _Reply(self, cycle, app))):
-            self._begin(cycle, app)
 
     def on_response_complete(self) -> None:
         """As uvicorn has it, but for the timer of kept connections: setting one for each request takes long."""
@@ -132,11 +100,15 @@ class BoundedHttp(HttpToolsProtocol):
             self._is_to_upgrade = False
             super().handle_websocket_upgrade()
             return
+        self._keep()
+        if self._in_message:  # what is answered before its body is here; nothing more may come of it
+            self._watch()
+
+    def _keep(self) -> None:
+        """Keep the connection, on which a request was answered just now, for others."""
         self._answered_at = self.loop.time()
         if self._kept is None:
             self._kept = self.loop.call_later(self.timeout_keep_alive, self._close_if_unused)
-        if self._in_message:  # what is answered before its body is here; nothing more may come of it
-            self._watch()
 
     def handle_websocket_upgrade(self) -> None:
         """As uvicorn has it, once all that was asked before is answered."""
@@ -192,42 +164,6 @@ class BoundedHttp(HttpToolsProtocol):
         if self._under_way is None or not self._under_way.response_started:
             self.transport.write(_refusal(error, self.server_state.default_headers))
         self.transport.close()
-
-
-class _Reply:
-    """Answers a request for which no task was begun, or begins one."""
-
-    __slots__ = ("_app", "_connection", "_cycle")
-
-    def __init__(self, connection: BoundedHttp, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._connection = connection
-        self._cycle = cycle
-        self._app = app
-
-    def send(self, lines: bytes, body: bytes) -> None:
-        cycle, connection = self._cycle, self._connection
-        if cycle.disconnected or connection.transport.is_closing():
-            return  # for the latter, uvicorn tells only the last of requests that were sent at once
-        cycle.response_started = cycle.response_complete = True
-        given, end = _as_lines(cycle.default_headers), b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
-        connection.transport.write(b"".join((_OK, given, lines, end, body)))
-        if not cycle.keep_alive:
-            connection.transport.close()
-        connection.on_response_complete()
-
-    def pass_on(self) -> None:
-        self._connection._begin(self._cycle, self._app)  # noqa: SLF001  # whose part this is
-
-
-_spelled: tuple[object, bytes] = (None, b"")
-
-
-def _as_lines(headers: list[tuple[bytes, bytes]]) -> bytes:
-    """Headers that are the same for all answers of a second, spelled once."""
-    global _spelled  # noqa: PLW0603  # one a process
-    if _spelled[0] is not headers:
-        _spelled = (headers, b"".join(name + b": " + value + b"\r\n" for name, value in headers))
-    return _spelled[1]
 
 
 class PatientSocket(WebSocketsSansIOProtocol):

@@ -9,7 +9,7 @@ from bench.stage import BARE, Stage, first_answer
 from bench.table import RATIO_COLUMNS, Table, ratio
 from tests.tokens import make_token
 
-OWN: Final = "api.patience:BoundedHttp"
+OWN: Final = "api.hatched:HatchedHttp"
 SHOWN: Final = {
     "the bare route on our own protocol class": ("app", OWN),
     "no Starlette: constant bytes once the body is read": ("raw", "httptools"),

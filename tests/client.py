@@ -152,18 +152,23 @@ class NearApi(Api):
     async def _handed_out(self, scope: Scope, body: bytes) -> bytes | None:
         """What is answered at the hatch, as a server offers it each request first."""
         hatch: Hatch | None = self.http.app_state.get(HATCH)
-        reply = _Reply()
-        return await reply.outcome if hatch is not None and hatch.takes(scope, body, reply) else None
+        head = None if hatch is None else hatch.head_of(scope, len(body))
+        reply = _Reply(scope)
+        if hatch is None or head is None or not hatch.takes(head, body, reply):
+            return None
+        return await reply.outcome
 
 
 class _Reply:
-    def __init__(self) -> None:
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
         self.outcome: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
 
     def send(self, _lines: bytes, body: bytes) -> None:
         self.outcome.set_result(body)
 
-    def pass_on(self) -> None:
+    def pass_on(self, state: Mapping[str, Any]) -> None:
+        self._scope["state"].update(state)
         self.outcome.set_result(None)
 
 

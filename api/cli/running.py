@@ -63,7 +63,7 @@ def serve(host: str, port: int, dev: bool, workers: int) -> None:  # noqa: FBT00
         workers=workers,
         log_config=None,
         access_log=False,
-        http="api.patience:BoundedHttp",
+        http="api.hatched:HatchedHttp",
         ws="api.patience:PatientSocket",
         ws_max_size=settings.max_large_body_bytes,
         ws_ping_interval=settings.stream_keep_alive_seconds,

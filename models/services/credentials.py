@@ -62,7 +62,7 @@ class TokenBook:
         self._size = size
         self._monotonic = monotonic
         self._remembered: dict[str, _Remembered] = {}  # those looked up longest ago first
-        self._spellings: dict[bytes, str] = {}  # digests of what tokens were spelled as -> their ids
+        self._spellings: dict[bytes, str] = {}  # marks of what tokens were spelled as -> their ids
         self._looking: dict[str, _Looking] = {}
         self._watched: dict[str, set[asyncio.Event]] = {}
         self._noting: dict[str, asyncio.Task[None]] = {}
@@ -74,18 +74,18 @@ class TokenBook:
         """
         return self._if_good(await self._looked_up(token.token_id), token)
 
-    def learn(self, spelling: bytes, token_id: str) -> None:
-        """Take note that `spelling` has just been found to be the whole of a token."""
-        self._spellings[_digest(spelling)] = token_id
+    def learn(self, mark: bytes, token_id: str) -> None:
+        """Take note that the spelling of that mark has just been found to be the whole of a token."""
+        self._spellings[mark] = token_id
         if len(self._spellings) > self._size:
             del self._spellings[next(iter(self._spellings))]
 
-    def remembered(self, spelling: bytes) -> Holder | None:
-        """Whoever holds the token of that spelling, as far as it can be told without asking the database.
+    def remembered(self, mark: bytes) -> Holder | None:
+        """Whoever holds the token whose spelling has that mark, as far as it can be told without asking the database.
 
         One that is in use is looked up again before it has to be, so that nobody has to wait for that.
         """
-        found = self._remembered.get(self._spellings.get(_digest(spelling), ""))
+        found = self._remembered.get(self._spellings.get(mark, ""))
         if found is None:
             return None
         holder = found.holder
@@ -215,8 +215,8 @@ class TokenBook:
                 over.set()
 
 
-def _digest(spelling: bytes) -> bytes:
-    """What a token's spelling is known by here: secrets are not kept."""
+def mark_of(spelling: bytes) -> bytes:
+    """What the spelling of a token is known by: secrets are not kept."""
     return hashlib.blake2b(spelling, digest_size=32).digest()
 
 

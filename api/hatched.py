@@ -1,0 +1,218 @@
+"""The server's own end of a connection whose requests are offered to the hatch before the application hears of them."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from starlette.types import Scope
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from api.hatch import HATCH, Hatch
+from api.patience import BoundedHttp
+
+_OK: Final = STATUS_LINE[200]
+_HEAD_END: Final = b"\r\n\r\n"
+_LONGEST_HEAD: Final = 2000  # bytes; one that is longer is not looked for
+
+
+class HatchedHttp(BoundedHttp):
+    """Offers each request to the path of the hatch, once it is all here.
+
+    One that is here in one piece, and has a head that the hatch knows, is not even parsed: the same text meant the same
+    before. Where the application has to answer it, it is parsed like any other. What comes while such a request waits
+    for its answer waits too.
+    """
+
+    _hatch: Hatch | None = None
+    _in_headers: bool = False
+    _held: tuple[RequestResponseCycle, ASGI3Application] | None = None  # a request whose body is not all here yet
+    _piece: bytes = b""  # what is being parsed, if it begins with a request
+    _passed_on: Mapping[str, Any] | None = None  # what is being parsed was offered already; to be added to its state
+    _waits: bool = False  # a request that was not parsed
+    _is_last: bool = False
+    _later: bytes = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._hatch = self.app_state.get(HATCH)
+
+    def data_received(self, data: bytes) -> None:
+        if self._waits:
+            self._later += data
+            self.flow.pause_reading()
+        elif not self._answers(data):
+            self._parse(data)
+
+    def shutdown(self) -> None:
+        if self._waits:
+            self._is_last = True
+        else:
+            super().shutdown()
+
+    def on_headers_complete(self) -> None:
+        self._in_headers = True
+        super().on_headers_complete()
+        self._in_headers = False
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        held, self._held = self._held, None
+        if held is not None:
+            self._offer(*held)
+
+    # ---- without being parsed
+
+    def _answers(self, data: bytes) -> bool:
+        """Whether it is a whole request, with a head that is known, which the hatch has taken."""
+        hatch = self._hatch
+        if hatch is None or self._in_message or self._under_way is not None or self.flow.write_paused:
+            return False
+        at = data.find(_HEAD_END, 0, _LONGEST_HEAD) + len(_HEAD_END)
+        head = hatch.known(data[:at])
+        if head is None or len(data) - at != head.length:
+            return False
+        self._waits = True
+        if hatch.takes(head, data[at:], _Unparsed(self, data)):
+            return True
+        self._waits, self._passed_on = False, {}
+        return False
+
+    def answer(self, lines: bytes, body: bytes) -> None:
+        """Answer the request that waits."""
+        self._waits = False
+        if self.transport.is_closing():
+            return
+        self._send(lines, body, keep_alive=not self._is_last)
+        self.server_state.total_requests += 1
+        self._keep()
+        self._go_on()
+
+    def pass_on(self, data: bytes, state: Mapping[str, Any]) -> None:
+        """Have the application answer the request that waits."""
+        self._waits = False
+        if self.transport.is_closing():
+            return
+        self._passed_on = state
+        self._parse(data)
+        if self._is_last:
+            super().shutdown()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Take what has come meanwhile."""
+        if self._later:
+            later, self._later = self._later, b""
+            self.flow.resume_reading()
+            self.data_received(later)
+
+    def _close_if_unused(self) -> None:
+        if self._waits:
+            self._kept = None  # the end of the answer sets it anew
+        else:
+            super()._close_if_unused()
+
+    # ---- once it is parsed
+
+    def _parse(self, data: bytes) -> None:
+        self._piece = b"" if self._in_message or self._under_way is not None else data
+        super().data_received(data)
+        self._piece, self._passed_on = b"", None
+        held, self._held = self._held, None
+        if held is not None:
+            self._begin(*held)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """As uvicorn has it, but for what the hatch may have an answer to, once it is all here."""
+        hatch = self._hatch
+        if hatch is not None and self._in_headers and cycle.keep_alive and not cycle.waiting_for_100_continue:
+            scope = self.scope
+            if scope["path"] == hatch.path and scope["method"] == "POST":
+                self._held = (cycle, app)
+                return
+        self._begin(cycle, app)
+
+    def _begin(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        super()._start_asgi_task(cycle, app)
+
+    def _offer(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        if self._passed_on is not None:
+            cycle.scope["state"].update(self._passed_on)
+        elif self._takes(cycle, app):
+            return
+        self._begin(cycle, app)
+
+    def _takes(self, cycle: RequestResponseCycle, app: ASGI3Application) -> bool:
+        hatch = self._hatch
+        length = len(cycle.body)
+        if hatch is None or length > hatch.body_bytes or self.flow.write_paused:
+            return False
+        scope = cast("Scope", cycle.scope)
+        head = hatch.head_of(scope, length)
+        if head is None or not hatch.takes(head, bytes(cycle.body), _Parsed(self, cycle, app)):
+            return False
+        at = self._piece.find(_HEAD_END, 0, _LONGEST_HEAD) + len(_HEAD_END)
+        if len(self._piece) == at + length:
+            hatch.learn(self._piece[:at], scope, head)
+        return True
+
+    def answer_to(self, cycle: RequestResponseCycle, lines: bytes, body: bytes) -> None:
+        """Answer a request that was parsed."""
+        if cycle.disconnected or self.transport.is_closing():
+            return  # for the latter, uvicorn tells only the last of requests that were sent at once
+        cycle.response_started = cycle.response_complete = True
+        self._send(lines, body, keep_alive=cycle.keep_alive)
+        self.on_response_complete()
+
+    def begin(self, cycle: RequestResponseCycle, app: ASGI3Application, state: Mapping[str, Any]) -> None:
+        """Have the application answer a request that was parsed."""
+        cycle.scope["state"].update(state)
+        self._begin(cycle, app)
+
+    def _send(self, lines: bytes, body: bytes, *, keep_alive: bool) -> None:
+        end = b"\r\n" if keep_alive else b"connection: close\r\n\r\n"
+        self.transport.write(b"".join((_OK, _as_lines(self.server_state.default_headers), lines, end, body)))
+        if not keep_alive:
+            self.transport.close()
+
+
+class _Unparsed:
+    """Answers a request that was not parsed."""
+
+    __slots__ = ("_connection", "_data", "send")
+
+    def __init__(self, connection: HatchedHttp, data: bytes) -> None:
+        self._connection = connection
+        self._data = data
+        self.send = connection.answer
+
+    def pass_on(self, state: Mapping[str, Any]) -> None:
+        self._connection.pass_on(self._data, state)
+
+
+class _Parsed:
+    """Answers a request for which no task was begun, or begins one."""
+
+    __slots__ = ("_app", "_connection", "_cycle")
+
+    def __init__(self, connection: HatchedHttp, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._connection = connection
+        self._cycle = cycle
+        self._app = app
+
+    def send(self, lines: bytes, body: bytes) -> None:
+        self._connection.answer_to(self._cycle, lines, body)
+
+    def pass_on(self, state: Mapping[str, Any]) -> None:
+        self._connection.begin(self._cycle, self._app, state)
+
+
+_spelled: tuple[object, bytes] = (None, b"")
+
+
+def _as_lines(headers: list[tuple[bytes, bytes]]) -> bytes:
+    """Headers that are the same for all answers of a second, spelled once."""
+    global _spelled  # noqa: PLW0603  # one a process
+    if _spelled[0] is not headers:
+        _spelled = (headers, b"".join(name + b": " + value + b"\r\n" for name, value in headers))
+    return _spelled[1]
