@@ -56,7 +56,7 @@ class Doorkeeper:
         return self._book.remembered(mark)
 
     def recalled(self, scope: Scope, heads: Mapping[bytes, bytes]) -> Asker | None:
-        """Who sends a request, by its headers' names, where that can be told at once."""
+        """Who sends a request with those headers, by their names, where that can be told at once."""
         given = heads.get(b"authorization")
         holder = None if given is None or b"x-on-behalf-of" in heads else self.known(mark_of(given))
         return None if holder is None else _holding(holder, scope["state"]["request_id"], None)

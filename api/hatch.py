@@ -7,7 +7,7 @@ lane; and it leaves the same line in the log and the same numbers.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -26,7 +26,8 @@ from models.store.unit import StorageUnavailableError
 
 # What asks for more than an answer: leave for pages of elsewhere, and acting for somebody else.
 _MORE: Final = frozenset({b"origin", b"x-on-behalf-of"})
-# What is another with each request, and what says how the connection or the body goes on.
+# What is another with each request, and what says how the connection or the body goes on: of those with the latter none
+# should get as far as being learned.
 _ONCE: Final = frozenset({REQUEST_ID, b"traceparent", b"expect", b"transfer-encoding", b"upgrade"})
 _HEADS: Final = 1024  # that are known; those of one client differ by how long its bodies are
 _PASSED_ON: Final = {"spent": True}  # it was counted under its credential
@@ -37,24 +38,29 @@ _LINES: Final = b"content-length: %d\r\ncontent-type: %b\r\n" + REQUEST_ID + b":
 HATCH: Final = "hatch"  # under which servers find it in the state of the lifespan
 
 
-class Reply(Protocol):
-    """The server's end of one request."""
+class Reply(NamedTuple):
+    """The server's end of one request, which hears of one of them.
 
-    def send(self, lines: bytes, body: bytes) -> None:
-        """Answer, with status 200 and headers as HTTP/1.1 spells them, each with its end of line."""
+    `send` answers it, with status 200, given headers as HTTP/1.1 spells them, each with its end of line, and the body.
+    `pass_on` has the application answer, for whom what it is given is added to the request's state.
+    """
 
-    def pass_on(self, state: Mapping[str, Any]) -> None:
-        """Have the application answer, for whom `state` is added to the request's own."""
+    send: Callable[[bytes, bytes], None]
+    pass_on: Callable[[Mapping[str, Any]], None]
 
 
 class Head(NamedTuple):
-    """What matters of a request's head. `mark` is that of its credential, `length` what it says of its body's."""
+    """What matters of a request's head: `mark` is its credential's, `length` that of the body.
+
+    `recurs` says that others are likely to have the same, to the byte.
+    """
 
     mark: bytes
     content_type: bytes
     wanted: Wanted
     request_id: bytes | None
     length: int
+    recurs: bool
 
 
 class Counts(Protocol):
@@ -85,7 +91,7 @@ class Hatch:
         counts: Counts,
     ) -> None:
         self.path = path
-        self.body_bytes = body_bytes
+        self._body_bytes = body_bytes
         self._doorkeeper = doorkeeper
         self._turnstile = turnstile
         self._texts = texts
@@ -97,20 +103,19 @@ class Hatch:
 
     def known(self, text: bytes) -> Head | None:
         """A head that was learned, by its text."""
-        return self._known.get(blake2b(text, digest_size=32).digest())
+        return self._known.get(_digest(text))
 
-    def learn(self, text: bytes, scope: Scope, head: Head) -> None:
+    def learn(self, text: bytes, head: Head) -> None:
         """Know from now on what the text of a head says, if it is likely to come again."""
-        if _ONCE.isdisjoint(heads_of(scope)):
-            self._known.keep(blake2b(text, digest_size=32).digest(), head)
+        if head.recurs:
+            self._known.keep(_digest(text), head)
 
-    @staticmethod
-    def head_of(scope: Scope, length: int) -> Head | None:
+    def head_of(self, scope: Scope, length: int) -> Head | None:
         """The head of a request with a body of that length; None for those that are none for the hatch."""
         heads = heads_of(scope)
         wanted = wanted_of(heads.get(b"accept", b""))
         authorization = heads.get(b"authorization")
-        if authorization is None or wanted.streams or not _MORE.isdisjoint(heads):
+        if authorization is None or length > self._body_bytes or wanted.streams or not _MORE.isdisjoint(heads):
             return None
         return Head(
             mark=mark_of(authorization),
@@ -118,6 +123,7 @@ class Hatch:
             wanted=wanted,
             request_id=heads.get(REQUEST_ID),
             length=length,
+            recurs=_ONCE.isdisjoint(heads),
         )
 
     def takes(self, head: Head, body: bytes, reply: Reply) -> bool:
@@ -175,3 +181,7 @@ class Hatch:
         if told is None:
             told = self._tellings[fields] = Told("POST", self.path, 200, "query", fields)
         Lines.add((request_id, told, seconds, time.time(), None))
+
+
+def _digest(text: bytes) -> bytes:
+    return blake2b(text, digest_size=32).digest()

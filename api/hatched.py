@@ -2,18 +2,20 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final, cast
 
 from starlette.types import Scope
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from api.hatch import HATCH, Hatch
+from api.hatch import HATCH, Hatch, Reply
 from api.patience import BoundedHttp
 
 _OK: Final = STATUS_LINE[200]
 _HEAD_END: Final = b"\r\n\r\n"
 _LONGEST_HEAD: Final = 2000  # bytes; one that is longer is not looked for
+_NO_STATE: Final[Mapping[str, Any]] = {}
 
 
 class HatchedHttp(BoundedHttp):
@@ -28,10 +30,10 @@ class HatchedHttp(BoundedHttp):
     _in_headers: bool = False
     _held: tuple[RequestResponseCycle, ASGI3Application] | None = None  # a request whose body is not all here yet
     _piece: bytes = b""  # what is being parsed, if it begins with a request
-    _passed_on: Mapping[str, Any] | None = None  # what is being parsed was offered already; to be added to its state
+    _was_offered: Mapping[str, Any] | None = None  # what is being parsed, to whose state this is to be added
     _waits: bool = False  # a request that was not parsed
-    _is_last: bool = False
-    _later: bytes = b""
+    _later: bytes = b""  # what came meanwhile
+    _is_last: bool = False  # the server ends
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -68,17 +70,18 @@ class HatchedHttp(BoundedHttp):
         hatch = self._hatch
         if hatch is None or self._in_message or self._under_way is not None or self.flow.write_paused:
             return False
-        at = data.find(_HEAD_END, 0, _LONGEST_HEAD) + len(_HEAD_END)
-        head = hatch.known(data[:at])
-        if head is None or len(data) - at != head.length:
+        end = _end_of_head(data)
+        head = hatch.known(data[:end])
+        if head is None or len(data) != end + head.length:
             return False
-        self._waits = True
-        if hatch.takes(head, data[at:], _Unparsed(self, data)):
+        self._waits, self._no_body = True, 0
+        self._unwatch()
+        if hatch.takes(head, data[end:], Reply(self._answer, partial(self._pass_on, data))):
             return True
-        self._waits, self._passed_on = False, {}
+        self._waits, self._was_offered = False, {}
         return False
 
-    def answer(self, lines: bytes, body: bytes) -> None:
+    def _answer(self, lines: bytes, body: bytes) -> None:
         """Answer the request that waits."""
         self._waits = False
         if self.transport.is_closing():
@@ -88,20 +91,21 @@ class HatchedHttp(BoundedHttp):
         self._keep()
         self._go_on()
 
-    def pass_on(self, data: bytes, state: Mapping[str, Any]) -> None:
-        """Have the application answer the request that waits."""
+    def _pass_on(self, data: bytes, state: Mapping[str, Any]) -> None:
+        """Have the application answer the request that waits, unless its client has gone."""
         self._waits = False
         if self.transport.is_closing():
             return
-        self._passed_on = state
+        self._was_offered = state
         self._parse(data)
         if self._is_last:
             super().shutdown()
-        self._go_on()
+        else:
+            self._go_on()
 
     def _go_on(self) -> None:
         """Take what has come meanwhile."""
-        if self._later:
+        if self._later and not self.transport.is_closing():
             later, self._later = self._later, b""
             self.flow.resume_reading()
             self.data_received(later)
@@ -117,7 +121,7 @@ class HatchedHttp(BoundedHttp):
     def _parse(self, data: bytes) -> None:
         self._piece = b"" if self._in_message or self._under_way is not None else data
         super().data_received(data)
-        self._piece, self._passed_on = b"", None
+        self._piece, self._was_offered = b"", None
         held, self._held = self._held, None
         if held is not None:
             self._begin(*held)
@@ -132,31 +136,32 @@ class HatchedHttp(BoundedHttp):
                 return
         self._begin(cycle, app)
 
-    def _begin(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        super()._start_asgi_task(cycle, app)
-
     def _offer(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        if self._passed_on is not None:
-            cycle.scope["state"].update(self._passed_on)
-        elif self._takes(cycle, app):
-            return
-        self._begin(cycle, app)
+        if self._was_offered is not None:
+            self._begin(cycle, app, self._was_offered)
+        elif not self._takes(cycle, app):
+            self._begin(cycle, app)
 
     def _takes(self, cycle: RequestResponseCycle, app: ASGI3Application) -> bool:
-        hatch = self._hatch
-        length = len(cycle.body)
-        if hatch is None or length > hatch.body_bytes or self.flow.write_paused:
+        """Whether the hatch has taken a request, whose head it knows from now on."""
+        hatch, length = self._hatch, len(cycle.body)
+        if hatch is None or self.flow.write_paused:
             return False
-        scope = cast("Scope", cycle.scope)
-        head = hatch.head_of(scope, length)
-        if head is None or not hatch.takes(head, bytes(cycle.body), _Parsed(self, cycle, app)):
+        head = hatch.head_of(cast("Scope", cycle.scope), length)
+        reply = Reply(partial(self._answer_to, cycle), partial(self._begin, cycle, app))
+        if head is None or not hatch.takes(head, bytes(cycle.body), reply):
             return False
-        at = self._piece.find(_HEAD_END, 0, _LONGEST_HEAD) + len(_HEAD_END)
-        if len(self._piece) == at + length:
-            hatch.learn(self._piece[:at], scope, head)
+        end = _end_of_head(self._piece)
+        if len(self._piece) == end + length:
+            hatch.learn(self._piece[:end], head)
         return True
 
-    def answer_to(self, cycle: RequestResponseCycle, lines: bytes, body: bytes) -> None:
+    def _begin(self, cycle: RequestResponseCycle, app: ASGI3Application, state: Mapping[str, Any] = _NO_STATE) -> None:
+        """Have the application answer a request that was parsed."""
+        cycle.scope["state"].update(state)
+        super()._start_asgi_task(cycle, app)
+
+    def _answer_to(self, cycle: RequestResponseCycle, lines: bytes, body: bytes) -> None:
         """Answer a request that was parsed."""
         if cycle.disconnected or self.transport.is_closing():
             return  # for the latter, uvicorn tells only the last of requests that were sent at once
@@ -164,47 +169,11 @@ class HatchedHttp(BoundedHttp):
         self._send(lines, body, keep_alive=cycle.keep_alive)
         self.on_response_complete()
 
-    def begin(self, cycle: RequestResponseCycle, app: ASGI3Application, state: Mapping[str, Any]) -> None:
-        """Have the application answer a request that was parsed."""
-        cycle.scope["state"].update(state)
-        self._begin(cycle, app)
-
     def _send(self, lines: bytes, body: bytes, *, keep_alive: bool) -> None:
         end = b"\r\n" if keep_alive else b"connection: close\r\n\r\n"
         self.transport.write(b"".join((_OK, _as_lines(self.server_state.default_headers), lines, end, body)))
         if not keep_alive:
             self.transport.close()
-
-
-class _Unparsed:
-    """Answers a request that was not parsed."""
-
-    __slots__ = ("_connection", "_data", "send")
-
-    def __init__(self, connection: HatchedHttp, data: bytes) -> None:
-        self._connection = connection
-        self._data = data
-        self.send = connection.answer
-
-    def pass_on(self, state: Mapping[str, Any]) -> None:
-        self._connection.pass_on(self._data, state)
-
-
-class _Parsed:
-    """Answers a request for which no task was begun, or begins one."""
-
-    __slots__ = ("_app", "_connection", "_cycle")
-
-    def __init__(self, connection: HatchedHttp, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._connection = connection
-        self._cycle = cycle
-        self._app = app
-
-    def send(self, lines: bytes, body: bytes) -> None:
-        self._connection.answer_to(self._cycle, lines, body)
-
-    def pass_on(self, state: Mapping[str, Any]) -> None:
-        self._connection.begin(self._cycle, self._app, state)
 
 
 _spelled: tuple[object, bytes] = (None, b"")
@@ -216,3 +185,9 @@ def _as_lines(headers: list[tuple[bytes, bytes]]) -> bytes:
     if _spelled[0] is not headers:
         _spelled = (headers, b"".join(name + b": " + value + b"\r\n" for name, value in headers))
     return _spelled[1]
+
+
+def _end_of_head(data: bytes) -> int:
+    """Where a body would begin; 0 where no head ends."""
+    at = data.find(_HEAD_END, 0, _LONGEST_HEAD)
+    return 0 if at < 0 else at + len(_HEAD_END)

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from starlette.types import Message, Scope
 
 from api.app import create_app
-from api.hatch import HATCH, Hatch
+from api.hatch import HATCH, Hatch, Reply
 from api.settings import Settings
 from models.store.unit import Clock, NewId, random_id, system_clock
 
@@ -153,23 +153,18 @@ class NearApi(Api):
         """What is answered at the hatch, as a server offers it each request first."""
         hatch: Hatch | None = self.http.app_state.get(HATCH)
         head = None if hatch is None else hatch.head_of(scope, len(body))
-        reply = _Reply(scope)
-        if hatch is None or head is None or not hatch.takes(head, body, reply):
+        if hatch is None or head is None:
             return None
-        return await reply.outcome
+        outcome: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
 
+        def send(_lines: bytes, body: bytes) -> None:
+            outcome.set_result(body)
 
-class _Reply:
-    def __init__(self, scope: Scope) -> None:
-        self._scope = scope
-        self.outcome: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        def pass_on(state: Mapping[str, Any]) -> None:
+            scope["state"].update(state)
+            outcome.set_result(None)
 
-    def send(self, _lines: bytes, body: bytes) -> None:
-        self.outcome.set_result(body)
-
-    def pass_on(self, state: Mapping[str, Any]) -> None:
-        self._scope["state"].update(state)
-        self.outcome.set_result(None)
+        return await outcome if hatch.takes(head, body, Reply(send, pass_on)) else None
 
 
 class SteppingClock:

@@ -9,7 +9,7 @@ from api.schema import build_schema
 
 for module, _ in (*group.HOMES.values(), *audit.HOMES.values()):  # as a command is asked for
     import_module(f"api.cli.{module}")
-for module in ("alembic.command", "api.app", "api.patience", "uvicorn.loops.auto"):  # or as a server starts
+for module in ("alembic.command", "api.app", "api.hatched", "uvicorn.loops.auto"):  # or as a server starts
     import_module(module)
 build_schema()  # which keeps the types
 gc.freeze()  # or each of them would go through all of this again, and copy it

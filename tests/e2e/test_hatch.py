@@ -26,6 +26,10 @@ BLOCKED: Final = (
     "AND wait_event_type = 'Lock'"
 )
 RESOLUTION: Final = "query ($id: ID!) { resolution(beadId: $id) { model because matchedRule { key source } } }"
+# A request whose head is like others' need not be parsed; one with an id of its own has to be.
+UNPARSED: Final[tuple[str, ...]] = ()
+PARSED: Final = ("X-Request-Id: the-same",)
+WAYS: Final = {"unparsed": UNPARSED, "parsed": PARSED}
 PARTS: Final = (1, 30, 60)  # where a body is torn apart
 QUESTIONS: Final[dict[str, str]] = {
     "resolution": RESOLUTION,
@@ -66,44 +70,74 @@ def about(name: str, town_id: str) -> bytes:
     return asked(query, **{key: value for key, value in variables.items() if f"${key}:" in query})
 
 
-def warmed(api: Api, body: bytes) -> None:
-    """Have all kept that an answer takes."""
+def warmed(api: Api, body: bytes, *lines: str) -> None:
+    """Have all kept that an answer takes, and the head known, if it has nothing that is for once."""
     for _ in range(3):
-        assert request(api, JSON_BODY, body=body).status == 200
+        assert request(api, JSON_BODY, *lines, body=body).status == 200
 
 
 def told(answer: Answer) -> tuple[int, dict[str, str], bytes]:
-    """An answer without what is the moment's."""
-    return answer.status, {name: value for name, value in answer.headers.items() if name != "date"}, answer.body
+    """An answer without what is the moment's or the request's alone."""
+    odd = {"date", "x-request-id"}
+    return answer.status, {name: value for name, value in answer.headers.items() if name not in odd}, answer.body
+
+
+ways = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 
 
 # ---- the same
 
 
+@ways
 @pytest.mark.parametrize("accept", ["*/*", "application/json", "application/graphql-response+json"])
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_answer__at_the_hatch__is_the_doors(server: Server, town: str, name: str, accept: str) -> None:
+def test_answer__at_the_hatch__is_the_doors(
+    server: Server, town: str, name: str, accept: str, way: tuple[str, ...]
+) -> None:
     body = about(name, town)
-    lines = (JSON_BODY, f"Accept: {accept}", "X-Request-Id: the-same")
-    warmed(server.api, body)
-    at_the_hatch = told(request(server.api, *lines, body=body))
-    assert at_the_hatch == told(request(server.api, *lines, TO_THE_DOOR, body=body))
-    assert at_the_hatch[1]["x-request-id"] == "the-same"
+    lines = (f"Accept: {accept}", *way)
+    warmed(server.api, body, *lines)
+    at_the_hatch = told(request(server.api, JSON_BODY, *lines, body=body))
+    assert at_the_hatch == told(request(server.api, JSON_BODY, *lines, TO_THE_DOOR, body=body))
     assert at_the_hatch[2].startswith(b'{"data":{')
 
 
+def test_answers__have_ids_of_their_own(server: Server, town: str) -> None:
+    body = about("resolution", town)
+    warmed(server.api, body)
+    given = [request(server.api, JSON_BODY, *PARSED, body=body).headers["x-request-id"] for _ in range(2)]
+    assert given == ["the-same", "the-same"]
+    made = {request(server.api, JSON_BODY, body=body).headers["x-request-id"] for _ in range(3)}
+    assert len(made) == 3
+
+
+@ways
 @pytest.mark.parametrize("is_bound", [True, False])
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_answer__for_those_who_may_see_less__is_the_doors(
-    server: Server, town: str, name: str, *, is_bound: bool
+    server: Server, town: str, name: str, way: tuple[str, ...], *, is_bound: bool
 ) -> None:
     body = about(name, town)
     warmed(server.api, body)  # so that all of it is known
     scope, towns = ("dispatcher", [make_town(server.api)]) if is_bound else ("auditor", None)
     other = server.api.holding(make_token(server.api.url, scope, towns=towns))
-    for _ in range(2):
-        found = [told(request(other, JSON_BODY, "X-Request-Id: s", *more, body=body)) for more in ((), (TO_THE_DOOR,))]
+    for _ in range(3):
+        found = [told(request(other, JSON_BODY, *way, *more, body=body)) for more in ((), (TO_THE_DOOR,))]
         assert found[0] == found[1]
+
+
+def test_body__that_says_something_else_under_the_same_head__is_answered_as_at_the_door(
+    server: Server, town: str
+) -> None:
+    body = about("resolution", town)
+    warmed(server.api, body)
+    missing = body.replace(f"{town}-0".encode(), f"{town}-7".encode())
+    others = [missing, body.replace(b"model", b"modal"), b"x" * len(body), body[:-1] + b" ", b"\xff" * len(body)]
+    for other in others:
+        assert len(other) == len(body)
+        found = [told(request(server.api, JSON_BODY, *more, body=other)) for more in ((), (TO_THE_DOOR,))]
+        assert found[0] == found[1]
+        assert b'"errors":' in found[0][2]
 
 
 def test_beads__that_are_alike__are_each_told_by_their_names(server: Server, town: str) -> None:
@@ -177,11 +211,16 @@ def test_body__that_waits_to_be_asked_for__is(server: Server, town: str) -> None
         assert made.answer().status == 200
 
 
-def test_connection__that_is_in_use__is_kept(backend: str, databases: Databases) -> None:
+@ways
+def test_connection__that_is_in_use__is_kept(backend: str, databases: Databases, way: tuple[str, ...]) -> None:
     with guarded(databases.fresh(backend), plant=hurry) as hurried:
         body = about("resolution", filled(hurried.api))
         warmed(hurried.api, body)
-        sent = head(JSON_BODY, f"Content-Length: {len(body)}", api=hurried.api) + body
+        sent = head(JSON_BODY, *way, f"Content-Length: {len(body)}", api=hurried.api) + body
+        for _ in range(2):  # on connections of their own, so that this one begins with a head that is known
+            with wire(hurried.api) as made:
+                made.send(sent)
+                assert made.answer().status == 200
         with wire(hurried.api) as made:
             until = time.monotonic() + 3 * HURRIED_SECONDS
             while time.monotonic() < until:
@@ -200,20 +239,25 @@ def test_requests__at_the_hatch__are_logged_and_counted_as_the_others(backend: s
         body = about("resolution", filled(server.api))
         warmed(server.api, body)
         before = numbers(server.api)
-        for more in ((), (TO_THE_DOOR,)):
-            assert request(server.api, JSON_BODY, f"X-Request-Id: r{len(more)}", *more, body=body).status == 200
+        ids = []
+        for more in (UNPARSED, PARSED, (*PARSED, TO_THE_DOOR)):
+            answer = request(server.api, JSON_BODY, *more, body=body)
+            assert answer.status == 200
+            ids.append(answer.headers["x-request-id"])
         after = numbers(server.api)
     counted = {name: after[name] - before.get(name, 0) for name in after if "_count{" in name or "_total{" in name}
     assert {name: count for name, count in counted.items() if count and "metrics" not in name} == {
-        'townclerk_http_request_seconds_count{method="POST",path="/graphql",status="200"}': 2,
-        'townclerk_graphql_operation_seconds_count{field="resolution",operation="query"}': 2,
-        'townclerk_graphql_operations_total{way="compiled"}': 2,
-        'townclerk_resolutions_total{source="OVERRIDE"}': 2,
+        'townclerk_http_request_seconds_count{method="POST",path="/graphql",status="200"}': 3,
+        'townclerk_graphql_operation_seconds_count{field="resolution",operation="query"}': 3,
+        'townclerk_graphql_operations_total{way="compiled"}': 3,
+        'townclerk_resolutions_total{source="OVERRIDE"}': 3,
     }
     lines = [json.loads(line) for line in server.log]
-    told = [{**line, "milliseconds": 0, "at": ""} for line in lines if line.get("request_id") in {"r0", "r1"}]
-    assert [{**line, "request_id": ""} for line in told[:1]] == [{**line, "request_id": ""} for line in told[1:]]
-    assert told[0]["fields"] == ["resolution"]
+    left = [line for line in lines if line.get("request_id") in ids]
+    assert [line.pop("request_id") for line in left] == ids
+    first, *others = [{**line, "milliseconds": 0, "at": ""} for line in left]
+    assert others == [first, first]
+    assert first["fields"] == ["resolution"]
 
 
 def numbers(api: Api) -> dict[str, float]:
@@ -241,8 +285,9 @@ only_postgresql = pytest.mark.parametrize("backend", ["postgresql"], indirect=Tr
 
 
 @contextmanager
-def waiting(api: Api, body: bytes, heard: list[bytes] | None = None) -> Iterator[Wire]:
+def waiting(api: Api, body: bytes, heard: list[bytes] | None = None, way: tuple[str, ...] = UNPARSED) -> Iterator[Wire]:
     """A request that waits for a table that is taken. That is given back in the end, and what comes then is heard."""
+    warmed(api, body)
     with asyncio.Runner() as runner:
         holder = runner.run(asyncpg.connect(api.url))
         onlooker = runner.run(asyncpg.connect(api.url))
@@ -250,7 +295,7 @@ def waiting(api: Api, body: bytes, heard: list[bytes] | None = None) -> Iterator
         runner.run(taken.start())
         runner.run(holder.execute("LOCK TABLE beads IN ACCESS EXCLUSIVE MODE"))
         with wire(api) as made:
-            made.send(head(JSON_BODY, f"Content-Length: {len(body)}", api=api), body)
+            made.send(head(f"Content-Length: {len(body)}", JSON_BODY, *way, api=api), body)  # as `request` has it
             while runner.run(onlooker.fetchval(BLOCKED, STRICT_READER)) == 0:
                 pass
             yield made
@@ -261,12 +306,14 @@ def waiting(api: Api, body: bytes, heard: list[bytes] | None = None) -> Iterator
                 runner.run(connection.close())
 
 
+@ways
 @only_postgresql
-def test_client__that_goes_before_its_answer__leaves_its_place(backend: str, databases: Databases) -> None:
+def test_client__that_goes_before_its_answer__leaves_its_place(
+    backend: str, databases: Databases, way: tuple[str, ...]
+) -> None:
     with guarded(databases.fresh(backend), max_requests=2) as server:
         body = about("resolution", filled(server.api))
-        warmed(server.api, body)
-        with waiting(server.api, body) as made:
+        with waiting(server.api, body, way=way) as made:
             assert request(server.api, JSON_BODY, body=body).refusal == (503, ["BUSY"])
             made.goes()
         while (answer := request(server.api, JSON_BODY, body=body)).status != 200:
@@ -274,13 +321,15 @@ def test_client__that_goes_before_its_answer__leaves_its_place(backend: str, dat
         assert numbers(server.api)["townclerk_http_requests_in_flight"] == 1  # this one
 
 
+@ways
 @only_postgresql
-def test_server__that_is_asked_to_end__answers_what_waits(backend: str, databases: Databases) -> None:
+def test_server__that_is_asked_to_end__answers_what_waits(
+    backend: str, databases: Databases, way: tuple[str, ...]
+) -> None:
     with guarded(databases.fresh(backend), shutdown_seconds=20) as server:
         body = about("resolution", filled(server.api))
-        warmed(server.api, body)
         heard: list[bytes] = []
-        with waiting(server.api, body, heard):
+        with waiting(server.api, body, heard, way):
             server.ask_to_end()
             server.until_logged("Shutting down")
         [answer] = heard
@@ -293,20 +342,40 @@ def test_connection__given_up_while_two_wait__takes_no_other_with_it(backend: st
     with guarded(databases.fresh(backend)) as server:
         body = about("resolution", filled(server.api))
         for _ in range(BEADS.lanes + 1):
-            warmed(server.api, body)
-            with waiting(server.api, body) as made:
+            with waiting(server.api, body, way=PARSED) as made:
                 made.send(head(JSON_BODY, CHUNKED, api=server.api), b"nonsense\r\n")
                 assert made.ended().startswith(b"HTTP/1.1 400")
         warmed(server.api, body)
 
 
 @only_postgresql
-def test_handshake__sent_along_with_a_question__is_answered_after_it(backend: str, databases: Databases) -> None:
+def test_requests__that_come_while_one_waits__are_answered_after_it(backend: str, databases: Databases) -> None:
+    with guarded(databases.fresh(backend)) as server:
+        api = server.api
+        body = about("resolution", filled(api))
+        warmed(api, body)
+        another = head(f"Content-Length: {len(body)}", JSON_BODY, api=api) + body
+        profiles = b'{"query": "{ profiles { name } }"}'
+        stock = head(JSON_BODY, "X-Request-Id: stock", f"Content-Length: {len(profiles)}", api=api) + profiles
+        last = head(JSON_BODY, "Connection: close", f"Content-Length: {len(body)}", api=api) + body
+        heard: list[bytes] = []
+        with waiting(api, body, heard) as made:
+            made.send(another, stock[:30])
+            made.send(stock[30:], last)
+        answers = heard[0].split(b"HTTP/1.1 200 OK")[1:]
+        assert [b'"resolution":' in answer for answer in answers] == [True, True, False, True]
+        assert b"x-request-id: stock" in answers[2]
+
+
+@ways
+@only_postgresql
+def test_handshake__sent_along_with_a_question__is_answered_after_it(
+    backend: str, databases: Databases, way: tuple[str, ...]
+) -> None:
     with guarded(databases.fresh(backend), stream_init_seconds=0.1) as server:
         body = about("resolution", filled(server.api))
-        warmed(server.api, body)
         heard: list[bytes] = []
-        with waiting(server.api, body, heard) as made:
+        with waiting(server.api, body, heard, way) as made:
             made.send(head(*HANDSHAKE, method="GET", api=server.api.holding(None)))
         [answers] = heard
         assert answers.startswith(b"HTTP/1.1 200 ")
