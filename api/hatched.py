@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final, cast
 
+from httptools import HttpRequestParser
 from starlette.types import Scope
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -92,11 +93,14 @@ class HatchedHttp(BoundedHttp):
         self._go_on()
 
     def _pass_on(self, data: bytes, state: Mapping[str, Any]) -> None:
-        """Have the application answer the request that waits, unless its client has gone."""
+        """Have the application answer the request that waits, or note that its client has gone."""
         self._waits = False
-        if self.transport.is_closing():
-            return
         self._was_offered = state
+        if self not in self.connections:  # it is lost, and its parser with it
+            self.parser = HttpRequestParser(self)
+            self._parse(data)
+            self.cycle.disconnected = True
+            return
         self._parse(data)
         if self._is_last:
             super().shutdown()
