@@ -6,6 +6,7 @@ import logging
 import socket
 from typing import Any, Final, cast
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -40,6 +41,7 @@ class BoundedHttp(HttpToolsProtocol):
     _kept: asyncio.TimerHandle | None = None
     _answered_at: float = 0.0
     _is_to_upgrade: bool = False
+    _declines: bool = False  # what the request that is being parsed offers
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         connection = cast("socket.socket | None", transport.get_extra_info("socket"))
@@ -61,10 +63,41 @@ class BoundedHttp(HttpToolsProtocol):
         if self._is_to_upgrade:
             return  # which nobody may say before the handshake is answered; uvicorn drops what comes along with it, too
         self._no_body += len(data)
-        super().data_received(data)
+        while data:
+            data = self._feed(data)
         if self._no_body > _MOST_HEAD and not self.transport.is_closing():
             self._refuse(_too_much_head())
         self._watch()
+
+    def _feed(self, data: bytes) -> bytes:
+        """Parse it as uvicorn does; gives what is to be parsed next.
+
+        The parser takes what follows the offer of another protocol for that, although HTTP goes on where it is declined
+        (RFC 9110 section 7.8), and HttpClient of Java offers HTTP/2 with each request. So one is parsed anew without.
+        """
+        try:
+            self.parser.feed_data(data)
+        except HttpParserError:
+            self.send_400_response("")
+        except HttpParserUpgrade as offer:
+            if self._declines:
+                head = self._head_without_offer()
+                self.parser = HttpRequestParser(self)
+                return head + data[offer.args[0] :]
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+        return b""
+
+    def _head_without_offer(self) -> bytes:
+        """The head that was just parsed, without what it offers."""
+        version = self.parser.get_http_version().encode("ascii")
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
+        for name, value in self.headers:
+            if name == b"connection":
+                lines += [b"connection: close"] if b"close" in value.lower() else []
+            elif name != b"upgrade":
+                lines.append(name + b": " + value)
+        return b"\r\n".join([*lines, b"", b""])
 
     def on_message_begin(self) -> None:
         self._in_head = self._in_message = True
@@ -72,6 +105,10 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._no_body, self._in_head = 0, False
+        offered = self.parser.should_upgrade() and self._get_upgrade()
+        self._declines = bool(offered) and not self._should_upgrade()
+        if self._declines:
+            return
         super().on_headers_complete()
         new = cast("RequestResponseCycle | None", self.cycle)
         if new is not None and new.transport is self.transport:
@@ -84,7 +121,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._in_message = False
-        super().on_message_complete()
+        if not self._declines:
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """As uvicorn has it, but for the timer of kept connections: setting one for each request takes long."""

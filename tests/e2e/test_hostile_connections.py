@@ -10,8 +10,10 @@ from api import patience
 from tests.databases import Databases
 from tests.e2e.guarded import guarded, serves
 from tests.e2e.process import Server
-from tests.raw import CHUNKED, HANDSHAKE, chunk, head, request, wire
+from tests.raw import CHUNKED, HANDSHAKE, JSON_BODY, chunk, head, request, wire
 
+PROFILES: Final = b'{"query": "{ profiles { name } }"}'
+OFFER: Final = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQ")
 MEGABYTE: Final = 1_000_000
 MOST_HEAD: Final = 65_536
 REQUEST_LINE: Final = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
@@ -84,6 +86,26 @@ def test_bytes__that_are_no_http__are_answered(server: Server, bytes_: bytes) ->
         made.send(bytes_)
         assert made.answer().refusal == (400, ["INVALID_INPUT"])
     assert serves(server.api)
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["at once", "head and body apart"])
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+def test_offer_of_another_protocol__is_declined(server: Server, framing: str, *, apart: bool) -> None:
+    """Some clients offer HTTP/2 with each request. What follows is a body then, whatever it looks like."""
+    like_a_request = head("Content-Length: 0", method="GET", path="/healthz")
+    with wire(server.api) as made:
+        for body, status in ((PROFILES, 200), (like_a_request, 400), (PROFILES, 200)):
+            sent = body if framing == "length" else chunk(body) + chunk(b"")
+            said = f"Content-Length: {len(body)}" if framing == "length" else CHUNKED
+            asked = head(*OFFER, JSON_BODY, said, api=server.api)
+            if apart:
+                made.send(asked)
+                made.send(sent)
+            else:
+                made.send(asked, sent)
+            assert made.answer().status == status
+        made.send(head(*OFFER, "Connection: close", method="GET", path="/healthz"))
+        assert made.ended().startswith(b"HTTP/1.1 200")
 
 
 def test_body__whose_chunks_are_none__is_answered(server: Server) -> None:
