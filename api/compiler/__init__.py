@@ -28,7 +28,7 @@ It knows graphql-core 3.3 and Strawberry, and nothing of what a schema is about:
     await operation.plan(variables).run(variables, info)  # the same
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -47,7 +47,9 @@ from graphql.execution.values import VariableValues
 from graphql.language import (
     DirectiveNode,
     DocumentNode,
+    FieldNode,
     FragmentDefinitionNode,
+    NullValueNode,
     OperationDefinitionNode,
     VariableNode,
     Visitor,
@@ -133,15 +135,16 @@ def compile_operation(
     operation_name: str | None,
     *,
     roots: Collection[str],
+    without: Container[str] = (),
     charge: Callable[[int], None] = lambda _fields: None,
 ) -> CompiledOperation[Plan]:
     """Compile an operation of a document that is valid against `schema`. Raises `Bail` where that can't be done.
 
-    `roots` are the fields of the query type that whoever runs it can give values for. `charge` is told of each plan, as
-    it is made, how many fields it has: some 300 bytes each.
+    `roots` are the fields of the query type that whoever runs it can give values for, as long as arguments of names in
+    `without` are null. `charge` is told of each plan, as it is made, how many fields it has: some 300 bytes each.
     """
     compiler = _compiler(schema, document, operation_name, charge)
-    return _compiled(compiler, partial(compiler.plan, roots))
+    return _compiled(compiler, partial(compiler.plan, roots, without))
 
 
 def compile_with_resolvers(
@@ -184,6 +187,12 @@ def _conditions(document: DocumentNode, operation: OperationDefinitionNode) -> t
         if declared[name].default_value is not None or named_type(declared[name].type) != ("Boolean", False):
             raise Bail
     return names
+
+
+def _says(node: FieldNode, names: Container[str]) -> bool:
+    """Whether a field is given an argument of those names, whatever the variables are."""
+    by_chance = (VariableNode, NullValueNode)
+    return any(each.name.value in names and not isinstance(each.value, by_chance) for each in node.arguments or ())
 
 
 class _Directives(Visitor):
@@ -229,7 +238,7 @@ class _Compiler:
         """The variables that decide what is skipped. Raises `Bail`."""
         return _conditions(self._document, self._operation)
 
-    def plan(self, roots: Collection[str], conditions: Mapping[str, bool]) -> Plan:
+    def plan(self, roots: Collection[str], without: Container[str], conditions: Mapping[str, bool]) -> Plan:
         """The plan for what those variables are, of values for `roots`. Raises `Bail`."""
         selected, below = self._collected(conditions)
         code = Code(below)
@@ -239,7 +248,7 @@ class _Compiler:
             name = details[0].node.name.value
             if name == "__typename":
                 parts.append(f"{key!r}: {self._root.name!r}")
-            elif name in roots:
+            elif name in roots and not _says(details[0].node, without):
                 value = Expression(f"values[{len(asked)}]")
                 parts.append(f"{key!r}: {code.completed(self._root.fields[name].type, details, value).text}")
                 asked.append(Asked(name, self._root.fields[name], details[0].node))

@@ -31,6 +31,7 @@ from api.compiler.reading import Bail, strawberry_field
 
 _LONGEST: Final = 500  # characters of variables, as JSON, whose arguments are remembered
 _MOST: Final = 1000  # of those, of all operations
+_spelled: Final = json.JSONEncoder(sort_keys=True).encode
 _TEXTS: Final = frozenset({"ID", "String"})
 _TEXT: Final = frozenset({str})
 
@@ -168,7 +169,7 @@ class _Coercion:
 
     def _remembered(self, variables: Variables) -> list[dict[str, Any]]:
         own = {name: variables[name] for name in self._names if name in variables}
-        spelling = json.dumps(own, sort_keys=True) if own else ""
+        spelling = _spelled(own) if own else ""
         if len(spelling) > _LONGEST:
             return self._coerced(own)
         found = _REMEMBERED.get((self._number, spelling))

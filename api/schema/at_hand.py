@@ -216,6 +216,7 @@ _LOOKS: Final[Mapping[str, Callable[..., Look]]] = {
     "town": _Town,
 }
 ROOTS: Final = frozenset(_LOOKS)
+OF_ELSEWHEN: Final = frozenset({"asOf"})  # arguments for which a look at how things stand now is not enough
 
 
 def look_of(call: Call, resolver: Resolver, grant: Grant) -> Look:

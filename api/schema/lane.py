@@ -14,7 +14,7 @@ from strawberry.types.field import StrawberryField
 from api.compiler import CompiledOperation, Plan, compile_operation
 from api.json_text import encode
 from api.schema import TownclerkSchema
-from api.schema.at_hand import ROOTS, Look, NotKeptError, Sources, look_of
+from api.schema.at_hand import OF_ELSEWHEN, ROOTS, Look, NotKeptError, Sources, look_of
 from api.schema.compiling import compiled_within
 from api.schema.documents import Kept
 from api.schema.fields import NEED
@@ -132,7 +132,7 @@ class Lane:
 
     def _compiled(self, known: Kept, text: str, operation_name: str | None) -> CompiledOperation[Plan] | None:
         """An operation of a document, compiled if it can be; looked into once."""
-        way = partial(compile_operation, roots=ROOTS)
+        way = partial(compile_operation, roots=ROOTS, without=OF_ELSEWHEN)
         found = compiled_within(self._limits, self._schema, known, text, operation_name, way)
         known.compiled[operation_name] = found
         return found

@@ -214,15 +214,25 @@ async def resolve_bead(context: Context, bead_id: str) -> Resolution:
 
 async def resolve_bead_as_of(context: Context, bead_id: str, as_of: AsOf) -> Resolution:
     """The bead as it stood, under the set that was in force. Raises `Refused`: `NOT_FOUND`, `INVALID_INPUT`."""
-    bead = await context.loaders.bead.load(bead_id)
-    if bead is None:
-        raise Refused(NotFound(kind="bead", name=bead_id, path=("beadId",)))
-    version, at = await standing_as_of(context, bead.town_id, as_of)
-    state = await context.loaders.state_at.load((bead.town_id, bead_id, at))
+    town_id = await _home(context, bead_id)
+    version, at = await standing_as_of(context, town_id, as_of)
+    state = await context.loaders.state_at.load((town_id, bead_id, at))
     if state is None:
         raise Refused(NotFound(kind="bead at that time", name=bead_id, path=("asOf",)))
-    compiled = await compiled_set(context, bead.town_id, version)
+    compiled = await compiled_set(context, town_id, version)
     return _answered(context, resolve(compiled.table, mapping.task_of(state)), bead_id)
+
+
+async def _home(context: Context, bead_id: str) -> str:
+    """The town that a bead belongs to. Raises `Refused` with `NOT_FOUND`."""
+    homes, towns = context.store.rows.homes, context.asker.grant.towns
+    town_id = homes.get(bead_id)
+    if town_id is None:
+        bead = await context.loaders.bead.load(bead_id)
+        town_id = None if bead is None else homes.keep(bead_id, bead.town_id)
+    if town_id is None or (towns is not None and town_id not in towns):
+        raise Refused(NotFound(kind="bead", name=bead_id, path=("beadId",)))
+    return town_id
 
 
 async def resolve_beads(context: Context, bead_ids: list[strawberry.ID]) -> list[BeadResolution]:

@@ -30,8 +30,12 @@ class Kept(Generic[K, V]):
 
 
 class KeptRows:
-    """Rows that are only ever inserted, as far as they were committed: of towns, and of override sets by version."""
+    """Rows that are only ever inserted, as far as they were committed: of towns, and of override sets by version.
+
+    `homes` are the towns that beads belong to, which they never leave.
+    """
 
     def __init__(self, size: int = _SIZE) -> None:
         self.towns: Kept[str, TownRow] = Kept(size)
         self.override_sets: Kept[tuple[str, int], OverrideSetRow] = Kept(size)
+        self.homes: Kept[str, str] = Kept(size)

@@ -263,3 +263,15 @@ def test_plans__of_an_operation__are_charged_for_as_they_are_made() -> None:
     for skips in (True, False, False):
         operation.plan({"c": skips})
     assert charged == [4, 5]
+
+
+@pytest.mark.parametrize(
+    ("given", "compiles"), [("", True), ("by: null", True), ("by: $by", True), ('by: "me"', False), ('by: "" ', False)]
+)
+def test_root__with_an_argument_that_it_is_answered_without__is_not_compiled(given: str, *, compiles: bool) -> None:
+    document = parse(f"query ($by: String, $taste: Taste!) {{ liked(taste: $taste, {given}) {{ id }} }}")
+    if compiles:
+        compile_operation(SCHEMA, document, None, roots=ROOTS, without={"by"})
+    else:
+        with pytest.raises(Bail):
+            compile_operation(SCHEMA, document, None, roots=ROOTS, without={"by"})
