@@ -88,8 +88,8 @@ def publish(stage: Stage) -> Table:
         columns=("work", "measured", "ms of ours", "ms of the commit"),
         rows=tuple(rows),
         about=f"`publishOverrideSet` over HTTP in a town of {PUBLISHED_BEADS} beads, from the request to the answer, "
-        "each time followed by a bare `sqlite3` transaction that writes the same rows into a copy on the same file "
-        "system, with the same pragmas (WAL, synchronous=FULL).",
+        "each time followed by a bare `sqlite3` transaction that writes such rows into a copy on the same file system, "
+        "with the same pragmas (WAL, synchronous=FULL).",
     )
 
 

@@ -1,7 +1,7 @@
 """What a publish takes on SQLite, against a bare commit of the very rows that it wrote, on the same file system."""
 
-import http.client
 import json
+import socket
 import sqlite3
 import statistics
 import time
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import make_url
 
-from bench.servers import Served
+from bench.questions import request_of
 from bench.stage import Stage
 from tests.bulk import RIGS, add_beads, add_override_sets, add_towns
 from tests.tokens import make_token
@@ -22,6 +22,7 @@ TOWN: Final = "publishing"
 BEADS: Final = 12
 TIMES: Final = 60
 WARM: Final = 5
+FIRST: Final = 2  # the version that is in force before
 LABELED: Final = ("gt:pr-fixup", "gt:convoy", "gt:merge-request", "gt:escalation")
 # as models/store/engine.py has them for a writer
 PRAGMAS: Final = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
@@ -31,6 +32,7 @@ mutation ($input: PublishOverrideSetInput!) {
 }
 """
 
+Statements = list[tuple[str, tuple[Any, ...]]]
 Rows = dict[tuple[Any, ...], tuple[Any, ...]]  # by primary key
 
 
@@ -45,63 +47,73 @@ class Publishing:
 
 
 def publishing(stage: Stage, *, overrides: int) -> Publishing:
-    """Publish so many overrides (20 at most) again and again, each time with a bare commit of the rows into a copy."""
+    """Publish so many overrides (20 at most) again and again, each time with a bare commit of the rows into a copy.
+
+    Which rows those are was found out before, in another copy, so that nothing else goes on meanwhile.
+    """
     url = stage.databases.fresh("sqlite")
     add_towns(url, [TOWN])
     add_beads(url, [TOWN], BEADS)
     add_override_sets(url, TOWN, 2, overrides=overrides)
     token = make_token(url, "editor")
-    copy = stage.databases.copy("sqlite", url)
+    copies = [stage.databases.copy("sqlite", url) for _ in range(2)]
+    commits = _written(stage, copies[0], token, overrides)
     pairs = []
-    written = 0
     with (
         stage.ours(url) as served,
-        closing(_connect(_file(url))) as watched,
-        closing(_connect(_file(copy))) as bare,
-        closing(http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)) as connection,
+        closing(_connect(_file(copies[1]))) as bare,
+        socket.create_connection(("127.0.0.1", served.port)) as connection,
     ):
-        tables = _tables(watched)
         for pragma in PRAGMAS:
             bare.execute(f"PRAGMA {pragma}")
-        before = {table: _rows(watched, table) for table in tables}
-        for number in range(WARM + TIMES):
-            ours = _publish(connection, served, token, version=2 + number, overrides=overrides)
-            after = {table: _rows(watched, table) for table in tables}
-            statements = [
-                statement for table in tables for statement in _changes(watched, table, before[table], after[table])
-            ]
-            before, written = after, len(statements)
+        for number, statements in enumerate(commits):
+            pair = _publish(connection, token, number, overrides), _commit(bare, statements)
             if number >= WARM:
-                pairs.append((ours, _commit(bare, statements)))
-            else:
-                _commit(bare, statements)
+                pairs.append(pair)
     return Publishing(
         ours=statistics.median(ours for ours, _ in pairs),
         bare=statistics.median(its for _, its in pairs),
         times=statistics.median(ours / its for ours, its in pairs),
-        rows=written,
+        rows=len(commits[-1]),
     )
 
 
-def _publish(
-    connection: http.client.HTTPConnection, served: Served, token: str, *, version: int, overrides: int
-) -> float:
+def _written(stage: Stage, url: str, token: str, overrides: int) -> list[Statements]:
+    """What each of so many publishes writes into the database at `url`."""
+    written = []
+    with (
+        stage.ours(url) as served,
+        closing(_connect(_file(url))) as watched,
+        socket.create_connection(("127.0.0.1", served.port)) as connection,
+    ):
+        tables = _tables(watched)
+        before = {table: _rows(watched, table) for table in tables}
+        for number in range(WARM + TIMES):
+            _publish(connection, token, number, overrides)
+            after = {table: _rows(watched, table) for table in tables}
+            written.append([each for table in tables for each in _changes(watched, table, before[table], after[table])])
+            before = after
+    return written
+
+
+def _publish(connection: socket.socket, token: str, number: int, overrides: int) -> float:
     """Seconds until a publish of so many overrides, each with another model than before, was answered."""
+    version = FIRST + number
     model = (OPUS, HAIKU)[version % 2]
     rules = [rule(model, role="POLECAT", label=label, rig=rig) for label in LABELED for rig in RIGS]
     draft = {"overrides": rules[:overrides]}
     given = {"townId": TOWN, "expectedVersion": version, "reason": "A benchmark says so.", "draft": draft}
-    body = json.dumps({"query": PUBLISH, "variables": {"input": given}})
-    headers = {"content-type": "application/json", "authorization": f"Bearer {token}"}
+    asked = request_of(json.dumps({"query": PUBLISH, "variables": {"input": given}}), token).encode("ascii")
     began = time.perf_counter()
-    connection.request("POST", "/graphql", body, headers)
-    answer = json.loads(connection.getresponse().read())
+    connection.sendall(asked)
+    answer = connection.recv(65_536)  # head and body, which are sent together
     took = time.perf_counter() - began
-    assert answer["data"]["publishOverrideSet"] == {"currentVersion": version + 1, "userErrors": []}, (served, answer)
+    said = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert said["data"]["publishOverrideSet"] == {"currentVersion": version + 1, "userErrors": []}, answer
     return took
 
 
-def _commit(connection: sqlite3.Connection, statements: list[tuple[str, tuple[Any, ...]]]) -> float:
+def _commit(connection: sqlite3.Connection, statements: Statements) -> float:
     """Seconds that one transaction of those statements takes, until it is on the disk."""
     began = time.perf_counter()
     connection.execute("BEGIN IMMEDIATE")
@@ -111,16 +123,14 @@ def _commit(connection: sqlite3.Connection, statements: list[tuple[str, tuple[An
     return time.perf_counter() - began
 
 
-def _changes(
-    connection: sqlite3.Connection, table: str, before: Rows, after: Rows
-) -> list[tuple[str, tuple[Any, ...]]]:
+def _changes(connection: sqlite3.Connection, table: str, before: Rows, after: Rows) -> Statements:
     """What makes of the rows before those after."""
     assert before.keys() <= after.keys(), f"a publish removed rows of {table}"
     columns, keys = _columns(connection, table), _key(connection, table)
     marks = ", ".join("?" for _ in columns)
     changed = ", ".join(f"{column} = ?" for column in columns)
     where = " AND ".join(f"{column} = ?" for column in keys)
-    found: list[tuple[str, tuple[Any, ...]]] = []
+    found: Statements = []
     for key, row in after.items():
         if key not in before:
             found.append((f"INSERT INTO {table} VALUES ({marks})", row))

@@ -104,7 +104,7 @@ def others() -> list[Question]:
 
 def write_requests(file: Path, question: Question, token: str) -> Path:
     """Write the requests for the load client; gives the file."""
-    file.write_text(json.dumps([_request(body, token) for body in bodies(question)]), encoding="ascii")
+    file.write_text(json.dumps([request_of(body, token) for body in bodies(question)]), encoding="ascii")
     return file
 
 
@@ -112,7 +112,8 @@ def bodies(question: Question) -> list[str]:
     return [json.dumps({"query": question.document, "variables": given}) for given in question.variables]
 
 
-def _request(body: str, token: str) -> str:
+def request_of(body: str, token: str) -> str:
+    """A request with that body, as the bytes of HTTP, which are ASCII."""
     lines = [
         "POST /graphql HTTP/1.1",
         "Host: 127.0.0.1:8000",
