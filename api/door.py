@@ -91,8 +91,10 @@ class GraphQLDoor:
                 self._doorkeeper.spend(whose)
             self._turnstile.enter(whose)
             try:
-                sent = await self._body(receive, heads, asker)
-                asked = read_operation(heads.get(b"content-type", b""), sent, self._texts)
+                asked: Asked | None = scope["state"].get("asked")  # at the hatch
+                if asked is None:
+                    sent = await self._body(receive, heads, asker)
+                    asked = read_operation(heads.get(b"content-type", b""), sent, self._texts)
                 streamed = self._streamed(asked, asker) if wanted.streams else None
                 # who has waited at the hatch for a database that said nothing does not wait as long once more
                 is_short = streamed is None and "looked" not in scope["state"]

@@ -30,6 +30,7 @@ _MORE: Final = frozenset({b"origin", b"x-on-behalf-of"})
 # should get as far as being learned.
 _ONCE: Final = frozenset({REQUEST_ID, b"traceparent", b"expect", b"transfer-encoding", b"upgrade"})
 _HEADS: Final = 1024  # that are known; those of one client differ by how long its bodies are
+_NOTHING: Final[Mapping[str, Any]] = {}
 _PASSED_ON: Final = {"spent": True}  # it was counted under its credential
 _WAITED: Final = {**_PASSED_ON, "looked": True}  # and the database did not answer
 
@@ -126,21 +127,24 @@ class Hatch:
             recurs=_ONCE.isdisjoint(heads),
         )
 
-    def takes(self, head: Head, body: bytes, reply: Reply) -> bool:
-        """Whether it is taken, which `reply` hears more of, at once or later. Where not, nothing has come of it."""
+    def offer(self, head: Head, body: bytes, reply: Reply) -> Mapping[str, Any] | None:
+        """Have it answered, of which `reply` hears more, at once or later: None then.
+
+        What is not taken, nothing has come of; the application is to have what is given then in the request's state.
+        """
         begun = time.perf_counter()
         holder = self._doorkeeper.known(head.mark)
         if holder is None:
-            return False
-        whose = holder.token_id
+            return _NOTHING
+        whose, asked = holder.token_id, None
         try:
             asked = read_operation(head.content_type, body, self._texts)
             planned = self._lane.planned(asked, holder.grant)
             if planned is None or len(planned.looks) != 1:
-                return False
+                return {"asked": asked}
             self._enter(whose)
         except Exception:  # noqa: BLE001  # whatever it is, the door comes upon it as well, and tells
-            return False
+            return _NOTHING if asked is None else {"asked": asked}
         self._counts.taken()
 
         def found(rows: Rows | StorageUnavailableError) -> None:
@@ -157,7 +161,7 @@ class Hatch:
 
         [look] = planned.looks
         self._strict.ask(look.statement, look.keys, found)
-        return True
+        return None
 
     def _enter(self, whose: str) -> None:
         """Be one of those under way, who have to leave. Raises `BadRequestError`."""

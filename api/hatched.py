@@ -77,9 +77,10 @@ class HatchedHttp(BoundedHttp):
             return False
         self._waits, self._no_body = True, 0
         self._unwatch()
-        if hatch.takes(head, data[end:], Reply(self._answer, partial(self._pass_on, data))):
+        state = hatch.offer(head, data[end:], Reply(self._answer, partial(self._pass_on, data)))
+        if state is None:
             return True
-        self._waits, self._was_offered = False, {}
+        self._waits, self._was_offered = False, state
         return False
 
     def _answer(self, lines: bytes, body: bytes) -> None:
@@ -141,24 +142,26 @@ class HatchedHttp(BoundedHttp):
         self._begin(cycle, app)
 
     def _offer(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        if self._was_offered is not None:
-            self._begin(cycle, app, self._was_offered)
-        elif not self._takes(cycle, app):
-            self._begin(cycle, app)
+        state = self._was_offered
+        if state is None:
+            state = self._unless_taken(cycle, app)
+        if state is not None:
+            self._begin(cycle, app, state)
 
-    def _takes(self, cycle: RequestResponseCycle, app: ASGI3Application) -> bool:
-        """Whether the hatch has taken a request, whose head it knows from now on."""
+    def _unless_taken(self, cycle: RequestResponseCycle, app: ASGI3Application) -> Mapping[str, Any] | None:
+        """What the application is to know of a request; None where the hatch has taken it, and knows its head now."""
         hatch, length = self._hatch, len(cycle.body)
         if hatch is None or self.flow.write_paused:
-            return False
+            return _NO_STATE
         head = hatch.head_of(cast("Scope", cycle.scope), length)
+        if head is None:
+            return _NO_STATE
         reply = Reply(partial(self._answer_to, cycle), partial(self._begin, cycle, app))
-        if head is None or not hatch.takes(head, bytes(cycle.body), reply):
-            return False
+        state = hatch.offer(head, bytes(cycle.body), reply)
         end = _end_of_head(self._piece)
-        if len(self._piece) == end + length:
+        if state is None and len(self._piece) == end + length:
             hatch.learn(self._piece[:end], head)
-        return True
+        return state
 
     def _begin(self, cycle: RequestResponseCycle, app: ASGI3Application, state: Mapping[str, Any] = _NO_STATE) -> None:
         """Have the application answer a request that was parsed."""

@@ -164,7 +164,11 @@ class NearApi(Api):
             scope["state"].update(state)
             outcome.set_result(None)
 
-        return await outcome if hatch.takes(head, body, Reply(send, pass_on)) else None
+        state = hatch.offer(head, body, Reply(send, pass_on))
+        if state is None:
+            return await outcome
+        scope["state"].update(state)
+        return None
 
 
 class SteppingClock:

@@ -6,8 +6,8 @@ done here once. What is left for each request is generated code: read, check, pu
 
 There are two ways. `compile_operation` compiles queries over the root fields that it is told of; values are given it.
 What stands below them has to be read from its parent alone: attributes, resolvers that take nothing but `self`, and
-others that name such a reader (`READER` in their metadata). `compile_with_resolvers` compiles any query, and calls
-resolvers with all that they take; those that wait side by side wait at the same time.
+others that name such a reader (`READER` in their metadata). `compile_with_resolvers` compiles any query, and mutations
+of one field, and calls resolvers with all that they take; those that wait side by side wait at the same time.
 
 Aliases, fragments, `@skip` and `@include`, lists, enums and scalars are the executor's own: the same functions of
 graphql-core collect the fields, coerce the arguments and serialise the leaves.
@@ -96,10 +96,12 @@ class Plan:
 class ResolvingPlan:
     """The same of an operation whose fields have their resolvers called, each with what is given as `info`.
 
-    `run` gives the result's `data`. It raises `Bail`, and what a resolver or a scalar raises, in an exception group
-    where fields were resolved at the same time.
+    `kind` is query or mutation. `run` gives the result's `data`. It raises `Bail`, and what a resolver or a scalar
+    raises, in an exception group where fields were resolved at the same time. What is a mutation may have been made
+    then: whoever asks the executor after that sees to it that it is not made twice.
     """
 
+    kind: str
     fields: tuple[str, ...]
     run: Callable[[Variables, Any], Awaitable[dict[str, Any]]]
 
@@ -143,7 +145,7 @@ def compile_operation(
     `roots` are the fields of the query type that whoever runs it can give values for, as long as arguments of names in
     `without` are null. `charge` is told of each plan, as it is made, how many fields it has: some 300 bytes each.
     """
-    compiler = _compiler(schema, document, operation_name, charge)
+    compiler = _compiler(schema, document, operation_name, charge, OperationType.QUERY)
     return _compiled(compiler, partial(compiler.plan, roots, without))
 
 
@@ -154,16 +156,23 @@ def compile_with_resolvers(
     *,
     charge: Callable[[int], None] = lambda _fields: None,
 ) -> CompiledOperation[ResolvingPlan]:
-    """Compile a query of any fields, whose resolvers are called, as `compile_operation` does others. Raises `Bail`."""
-    compiler = _compiler(schema, document, operation_name, charge)
+    """Compile a query of any fields, whose resolvers are called, as `compile_operation` does others. Raises `Bail`.
+
+    A mutation is compiled where it has one field: several are resolved one after the other.
+    """
+    compiler = _compiler(schema, document, operation_name, charge, OperationType.QUERY, OperationType.MUTATION)
     return _compiled(compiler, compiler.resolving_plan)
 
 
 def _compiler(
-    schema: strawberry.Schema, document: DocumentNode, operation_name: str | None, charge: Callable[[int], None]
+    schema: strawberry.Schema,
+    document: DocumentNode,
+    operation_name: str | None,
+    charge: Callable[[int], None],
+    *kinds: OperationType,
 ) -> "_Compiler":
     chosen = get_operation_ast(document, operation_name)
-    if chosen is None or chosen.operation is not OperationType.QUERY or chosen.directives:
+    if chosen is None or chosen.operation not in kinds or chosen.directives:
         raise Bail
     return _Compiler(schema, document, chosen, charge)
 
@@ -220,7 +229,7 @@ class _Compiler:
         operation: OperationDefinitionNode,
         charge: Callable[[int], None],
     ) -> None:
-        root = schema._schema.query_type  # noqa: SLF001  # it has no other way to its types
+        root = schema._schema.get_root_type(operation.operation)  # noqa: SLF001  # it has no other way to its types
         if root is None:
             raise Bail
         self._schema = schema
@@ -265,6 +274,9 @@ class _Compiler:
     def resolving_plan(self, conditions: Mapping[str, bool]) -> ResolvingPlan:
         """The plan for what those variables are, which calls resolvers. Raises `Bail`."""
         selected, below = self._collected(conditions)
+        kind, names = self._operation.operation, [details[0].node.name.value for _, details in selected]
+        if kind is OperationType.MUTATION and (len(names) != 1 or names == ["__typename"]):
+            raise Bail
         code = ResolvingCode(below, self._schema._schema.get_possible_types)  # noqa: SLF001  # as above
         answer = code.root(self._root, selected)
         self._charge(code.fields)
@@ -275,8 +287,7 @@ class _Compiler:
             data: dict[str, Any] = found if isinstance(found, dict) else await found
             return data
 
-        names = [details[0].node.name.value for _, details in selected]
-        return ResolvingPlan(fields=tuple(dict.fromkeys(names)), run=run)
+        return ResolvingPlan(kind=kind.value, fields=tuple(dict.fromkeys(names)), run=run)
 
     def _collected(
         self, conditions: Mapping[str, bool]

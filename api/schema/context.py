@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
 import strawberry
 
@@ -13,12 +14,27 @@ from models.services.history import Caller
 from models.store.unit import Store
 
 
+@dataclass(slots=True)
+class Act:
+    """What came of an operation's only mutation: its answer, or why there is none. It is not made twice.
+
+    `outcomes` are the codes that it was refused for, or `DONE`; `written` says that it is stored.
+    """
+
+    answer: Any = None
+    error: BaseException | None = None
+    outcomes: frozenset[str] = frozenset()
+    written: bool = False
+    is_over: bool = False
+
+
 @dataclass(kw_only=True)
 class Context:
     """One operation's. `read_anew` is called after each write and before each event, so that later fields see it.
 
-    `listener` is there where the transport can carry a subscription. `weight` is that of the
-    request, in bytes. `answer_by`, by the event loop's clock, is when what can be finished later is to be left.
+    `listener` is there where the transport can carry a subscription. `weight` is that of the request, in bytes.
+    `answer_by`, by the event loop's clock, is when what can be finished later is to be left. `act` is there where the
+    operation is a mutation whose answer may have to be told once more.
     """
 
     store: Store
@@ -27,6 +43,7 @@ class Context:
     weight: int = 0
     answer_by: float | None = None
     operation: Operation = field(default_factory=Operation)
+    act: Act | None = None
     written: bool = field(default=False, init=False)
     loaders: Loaders = field(init=False)
 

@@ -1,13 +1,13 @@
-"""Runs operations: queries that are known already by compiled code that calls their resolvers, all else by Strawberry.
+"""Runs operations: those that are known already by compiled code that calls their resolvers, all else by Strawberry.
 
 Resolvers check, read and raise alike for both, so the answers are the same. What they raise is left to Strawberry: it
-asks them anew, from the beginning, and tells.
+asks them anew, from the beginning, and tells; but a mutation that was made is not made again (`Act`).
 """
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from strawberry.types.execution import ExecutionResult
 from strawberry.types.graphql import OperationType
@@ -15,18 +15,21 @@ from strawberry.types.graphql import OperationType
 from api.compiler import CompiledOperation, ResolvingPlan, compile_with_resolvers
 from api.schema import TownclerkSchema
 from api.schema.compiling import compiled_within
-from api.schema.context import Context
+from api.schema.context import Act, Context
 from api.schema.documents import Kept
 from api.schema.lane import Request
 from api.schema.limits import QueryLimits
 from api.schema.operation import Observer, Operation
 
+_MUTATION: Final = "mutation"
+
 
 @dataclass(frozen=True, slots=True)
 class _Info:
-    """All that the resolvers of queries ask of `strawberry.Info`."""
+    """All that resolvers ask of `strawberry.Info`, whose `field_name` only those of mutations may."""
 
     context: Context
+    field_name: str
 
 
 class Executor:
@@ -51,7 +54,7 @@ class Executor:
         )
 
     async def _resolved(self, asked: Request, context: Context) -> dict[str, Any] | None:
-        """The data of a query, from a context like that; None where Strawberry has to answer."""
+        """The data of an operation, from a context like that; None where Strawberry has to answer."""
         known = self._schema.documents.find(asked.query)
         if known is None or asked.weight > self._limits.body_bytes:
             return None
@@ -59,11 +62,14 @@ class Executor:
         if compiled is None:
             return None
         variables = asked.variables or {}
-        own = replace(context, operation=Operation(kind="query", compiled=True))
+        own = replace(context, operation=Operation(compiled=True))
         try:
             plan = compiled.plan(variables)
-            own.operation.fields = plan.fields
-            data = await plan.run(variables, _Info(own))
+            own.operation.kind, own.operation.fields = plan.kind, plan.fields
+            if plan.kind == _MUTATION:
+                own.act = context.act = Act()
+                context.operation.kind = _MUTATION
+            data = await plan.run(variables, _Info(own, plan.fields[0]))
         except asyncio.CancelledError:
             own.operation.codes = ("DEADLINE",)
             self._tell(own.operation)

@@ -15,6 +15,7 @@ from models.domain.permissions import Need, require
 F = TypeVar("F", bound=Callable[..., Any])
 
 NEED: Final = "need"  # under which a field's metadata hold what it takes
+MADE_ONCE: Final = "made_once"  # an attribute of resolvers that make nothing twice for a request
 
 
 def field(resolver: F) -> F:
@@ -38,8 +39,14 @@ def field_for(need: Need) -> Callable[[F], F]:
 
 
 def mutation(need: Need) -> Callable[[F], F]:
-    """A field of the root of mutations."""
-    return partial(_guarded, strawberry.mutation, need)
+    """A field of the root of mutations, whose resolver is never run twice for one request."""
+
+    def made(resolver: F) -> F:
+        if not getattr(resolver, MADE_ONCE, False):
+            raise TypeError(f"{resolver.__qualname__} has to stand under answers")
+        return _guarded(strawberry.mutation, need, resolver)
+
+    return made
 
 
 def subscription(need: Need) -> Callable[[F], F]:

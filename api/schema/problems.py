@@ -12,8 +12,8 @@ from graphql.language import ObjectFieldNode, OperationDefinitionNode, ValueNode
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 
-from api.schema.context import Info
-from api.schema.fields import field
+from api.schema.context import Act, Context, Info
+from api.schema.fields import MADE_ONCE, field
 from api.schema.operation import DONE
 from models.domain.errors import Code, Problem, Refused, VersionConflict
 from models.domain.permissions import ForbiddenError
@@ -81,30 +81,46 @@ def answers(payload: type[P]) -> Callable[[Callable[A, Awaitable[P]]], Callable[
         @functools.wraps(resolver)
         async def answered(*args: A.args, **kwargs: A.kwargs) -> P:
             info: Info = kwargs["info"]  # type: ignore[assignment]  # Strawberry passes it by name
-            outcomes = {DONE}
-            info.context.written = False
-            try:
-                return await resolver(*args, **kwargs)
-            except Refused as refused:
-                answer: P = payload.refused(refused)
-                outcomes = {problem.code.value for problem in refused.problems}
-                return answer
-            except StorageUnavailableError as error:
-                if info.context.written:
-                    raise AnswerUnreadError from error
-                outcomes = set()
-                raise
-            except Exception:
-                outcomes = set()
-                raise
-            finally:
-                for outcome in outcomes:
-                    info.context.operation.changes[info.field_name, outcome] += 1
-                info.context.read_anew()
+            context = info.context
+            act = context.act or Act()
+            if not act.is_over:
+                context.written = False
+                await _made(act, resolver(*args, **kwargs), payload, context)
+            context.written = act.written
+            for outcome in act.outcomes:
+                context.operation.changes[info.field_name, outcome] += 1
+            context.read_anew()
+            if act.error is not None:
+                raise act.error
+            answer: P = act.answer
+            return answer
 
+        setattr(answered, MADE_ONCE, True)
         return answered
 
     return wrap
+
+
+async def _made(act: Act, making: Awaitable[Any], payload: type[Payload], context: Context) -> None:
+    """Make a mutation, and note what comes of it."""
+    try:
+        act.answer = await making
+        act.outcomes = frozenset({DONE})
+    except Refused as refused:
+        act.answer = payload.refused(refused)
+        act.outcomes = frozenset(problem.code.value for problem in refused.problems)
+    except StorageUnavailableError as error:
+        act.error = error
+        if context.written:
+            act.error, act.outcomes = AnswerUnreadError(), frozenset({DONE})
+            act.error.__cause__ = error
+    except Exception as error:  # noqa: BLE001  # which is raised once it is noted
+        act.error = error
+    except BaseException as error:
+        act.error = error
+        raise
+    finally:
+        act.written, act.is_over = context.written, True
 
 
 def of_what_is_stored(resolver: Callable[A, Awaitable[R]]) -> Callable[A, Awaitable[R]]:

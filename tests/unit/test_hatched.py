@@ -23,7 +23,7 @@ SECONDS: Final = 3
 # What bodies begin with: who answers them, and whether it is known at once.
 SOON, LATER, MORE_SOON, MORE_LATER, NOT_TAKEN = b"soon ", b"later ", b"more soon ", b"more later ", b"not taken "
 KINDS: Final = (SOON, LATER, MORE_SOON, MORE_LATER, NOT_TAKEN)
-ANSWER: Final = re.compile(rb"HTTP/1\.1 200 OK\r\n(?:[a-z-]+: [^\r]*\r\n)*\r\n(hatch|app|app spent):(.*?)!", re.DOTALL)
+ANSWER: Final = re.compile(rb"HTTP/1\.1 200 OK\r\n(?:[a-z-]+: [^\r]*\r\n)*\r\n(hatch|app[ a-z]*):(.*?)!", re.DOTALL)
 
 
 @dataclass
@@ -77,10 +77,10 @@ class Hatch:
         names = dict(scope["headers"])
         return None if b"origin" in names else Head(b"", b"", wanted_of(b""), None, length, recurs=True)
 
-    def takes(self, _head: Head, body: bytes, reply: Reply) -> bool:
+    def offer(self, _head: Head, body: bytes, reply: Reply) -> dict[str, bool] | None:
         self.offered.append(body)
         if body.startswith(NOT_TAKEN):
-            return False
+            return {"not taken": True}
 
         def tell() -> None:
             if body.startswith((MORE_SOON, MORE_LATER)):
@@ -92,7 +92,7 @@ class Hatch:
             asyncio.get_running_loop().call_soon(tell)
         else:
             tell()
-        return True
+        return None
 
 
 class Connection(HatchedHttp):
@@ -126,7 +126,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if message["type"] != "http.request":
             return
         body, more = body + message["body"], message["more_body"]
-    answer = (b"app spent:" if "spent" in scope["state"] else b"app:") + body + b"!"
+    said = [word for word in ("spent", "not taken") if word in scope["state"]]
+    answer = " ".join(["app", *said]).encode() + b":" + body + b"!"
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(answer))]})
     await send({"type": "http.response.body", "body": answer})
 
@@ -219,7 +220,7 @@ def test_request__that_was_passed_on__says_so_to_the_application() -> None:
         known = request(SOON.ljust(len(kind), b"0"))
         connection, transport = connected(partial(feed_slowly, requests=[known, request(kind)]))
         assert connection.offered[1:] == [kind]
-        assert answers(transport)[1] == (b"app" if kind == NOT_TAKEN else b"app spent", kind)
+        assert answers(transport)[1] == (b"app not taken" if kind == NOT_TAKEN else b"app spent", kind)
 
 
 def test_request__with_a_head_that_was_parsed_before__is_not_parsed() -> None:
