@@ -97,8 +97,8 @@ class ResolvingPlan:
     """The same of an operation whose fields have their resolvers called, each with what is given as `info`.
 
     `kind` is query or mutation. `run` gives the result's `data`. It raises `Bail`, and what a resolver or a scalar
-    raises, in an exception group where fields were resolved at the same time. What is a mutation may have been made
-    then: whoever asks the executor after that sees to it that it is not made twice.
+    raises. What is a mutation may have been made then: whoever asks the executor after that sees to it that it is not
+    made twice.
     """
 
     kind: str

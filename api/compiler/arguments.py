@@ -12,6 +12,7 @@ from graphql import (
     GraphQLList,
     GraphQLNonNull,
     GraphQLType,
+    OperationType,
     get_argument_values,
     get_variable_values,
 )
@@ -141,12 +142,13 @@ _NUMBERS: Final = count()
 class _Coercion:
     """Reads arguments as an executor does, and Strawberry after it: literals, defaults, inputs, enums.
 
-    Text that is an argument by itself is passed on. What was read of other short variables is remembered: dispatchers
-    ask about the same few kinds of work all day.
+    Text that is an argument by itself is passed on. What was read of other short variables is remembered, but for those
+    of mutations: dispatchers ask about the same few kinds of work all day.
     """
 
     def __init__(self, schema: strawberry.Schema, operation: OperationDefinitionNode, asked: Sequence[Asked]) -> None:
         self._number = next(_NUMBERS)
+        self._remembers = operation.operation is not OperationType.MUTATION
         self._schema = schema
         self._texts = _texts_passed_on(operation, asked)
         self._asked = asked
@@ -169,6 +171,8 @@ class _Coercion:
 
     def _remembered(self, variables: Variables) -> list[dict[str, Any]]:
         own = {name: variables[name] for name in self._names if name in variables}
+        if not self._remembers:
+            return self._coerced(own)
         spelling = _spelled(own) if own else ""
         if len(spelling) > _LONGEST:
             return self._coerced(own)

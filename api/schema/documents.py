@@ -5,7 +5,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from graphql import ASTValidationRule, GraphQLError, GraphQLInputObjectType, GraphQLSchema, parse, validate
+from graphql import (
+    ASTValidationRule,
+    GraphQLError,
+    GraphQLInputObjectType,
+    GraphQLSchema,
+    get_operation_ast,
+    parse,
+    validate,
+)
 from graphql.language import DocumentNode
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
@@ -30,6 +38,10 @@ class Kept:
     errors: list[GraphQLError]
     compiled: dict[str | None, CompiledOperation[Plan] | None] = field(default_factory=dict)
     resolving: dict[str | None, CompiledOperation[ResolvingPlan] | None] = field(default_factory=dict)
+
+    def holds(self, operation_name: str | None) -> bool:
+        """Whether it has that operation. For what else clients may name nothing is kept: there is no end to it."""
+        return operation_name is None or get_operation_ast(self.document, operation_name) is not None
 
 
 class DocumentCache:

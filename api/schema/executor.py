@@ -87,5 +87,7 @@ class Executor:
         """An operation of a document, compiled if it can be; looked into once."""
         if operation_name not in known.resolving:
             found = compiled_within(self._limits, self._schema, known, text, operation_name, compile_with_resolvers)
+            if not known.holds(operation_name):
+                return None
             known.resolving[operation_name] = found
         return known.resolving[operation_name]

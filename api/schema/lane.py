@@ -134,7 +134,8 @@ class Lane:
         """An operation of a document, compiled if it can be; looked into once."""
         way = partial(compile_operation, roots=ROOTS, without=OF_ELSEWHEN)
         found = compiled_within(self._limits, self._schema, known, text, operation_name, way)
-        known.compiled[operation_name] = found
+        if known.holds(operation_name):
+            known.compiled[operation_name] = found
         return found
 
 

@@ -297,6 +297,7 @@ class PolicyMutation:
         context = info.context
         drafts = [ModelDraft(model_id=model.model_id, display_name=model.display_name) for model in models]
         await catalogue.register_models(context.store, await context.caller(), drafts)
+        context.wrote()
         return await _models_payload(context, [draft.model_id for draft in drafts])
 
     @mutation(ADMINISTER)
@@ -311,6 +312,7 @@ class PolicyMutation:
             replaced_by=input.replaced_by,
             reason=input.reason,
         )
+        context.wrote()
         return await _models_payload(context, [input.model_id])
 
 

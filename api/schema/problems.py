@@ -22,6 +22,7 @@ from models.services.access import Asker
 from models.store.unit import OutcomeUnknownError, StorageUnavailableError
 
 _SUGGESTION: Final = re.compile(r"\s*Did you mean ")
+_DONE: Final = frozenset({DONE})
 _LOG: Final = structlog.get_logger("townclerk.graphql")
 
 strawberry.enum(Code, name="UserErrorCode", description="Refusals that a caller can mend.")
@@ -83,13 +84,15 @@ def answers(payload: type[P]) -> Callable[[Callable[A, Awaitable[P]]], Callable[
             info: Info = kwargs["info"]  # type: ignore[assignment]  # Strawberry passes it by name
             context = info.context
             act = context.act or Act()
-            if not act.is_over:
-                context.written = False
-                await _made(act, resolver(*args, **kwargs), payload, context)
-            context.written = act.written
-            for outcome in act.outcomes:
-                context.operation.changes[info.field_name, outcome] += 1
-            context.read_anew()
+            try:
+                if not act.is_over:
+                    context.written = False
+                    await _made(act, resolver(*args, **kwargs), payload, context)
+            finally:
+                context.written = act.written
+                for outcome in act.outcomes:
+                    context.operation.changes[info.field_name, outcome] += 1
+                context.read_anew()
             if act.error is not None:
                 raise act.error
             answer: P = act.answer
@@ -105,22 +108,22 @@ async def _made(act: Act, making: Awaitable[Any], payload: type[Payload], contex
     """Make a mutation, and note what comes of it."""
     try:
         act.answer = await making
-        act.outcomes = frozenset({DONE})
+        act.outcomes = _DONE
     except Refused as refused:
         act.answer = payload.refused(refused)
         act.outcomes = frozenset(problem.code.value for problem in refused.problems)
-    except StorageUnavailableError as error:
-        act.error = error
-        if context.written:
-            act.error, act.outcomes = AnswerUnreadError(), frozenset({DONE})
-            act.error.__cause__ = error
     except Exception as error:  # noqa: BLE001  # which is raised once it is noted
         act.error = error
+        if context.written and isinstance(error, StorageUnavailableError):
+            act.error = AnswerUnreadError()
+            act.error.__cause__ = error
     except BaseException as error:
         act.error = error
         raise
     finally:
         act.written, act.is_over = context.written, True
+        if context.written:
+            act.outcomes = _DONE
 
 
 def of_what_is_stored(resolver: Callable[A, Awaitable[R]]) -> Callable[A, Awaitable[R]]:

@@ -1,11 +1,13 @@
 """What observers hear of operations, whichever way they were run."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
+from strawberry.schema.exceptions import CannotGetOperationTypeError
 
 from api import wiring
 from api.schema import build_schema
@@ -51,6 +53,30 @@ def told(query: str, times: int) -> list[Operation]:
 
     asyncio.run(run())
     return heard
+
+
+def test_operations__that_a_document_does_not_hold__are_not_remembered() -> None:
+    schema, limits = build_schema(), wiring.query_limits(Settings(dev=True))
+    query = "query Held { viewer { name } }"
+    executor = Executor(schema, limits, [])
+
+    async def run() -> None:
+        for name in ("Held", "Held", *(f"No{number}" for number in range(3))):
+            context = Context(store=without_an_answer(), asker=named_asker("someone", request_id="r"))
+            with suppress(CannotGetOperationTypeError):
+                await executor.execute(Asked(query=query, variables=None, operation_name=name, weight=0), context)
+
+    asyncio.run(run())
+    known = schema.documents.find(query)
+    assert known is not None
+    assert set(known.resolving) == {"Held"}
+
+
+def test_mutation__that_takes_too_long__is_told_of_once_each_time() -> None:
+    first, second = told('mutation { registerModels(models: [{modelId: "a/b"}]) { userErrors { code } } }', 2)
+    assert seen(first) == seen(second) == ("mutation", ("registerModels",), ("DEADLINE",))
+    assert (first.compiled, second.compiled) == (False, True)
+    assert first.changes == second.changes
 
 
 def seen(operation: Operation) -> tuple[object, ...]:
