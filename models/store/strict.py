@@ -202,7 +202,7 @@ class _Postgresql(StrictReads):
 
     async def close(self) -> None:
         for shared in self._shared.values():
-            shared.close()
+            await shared.close()
 
 
 class _Shared:
@@ -231,9 +231,20 @@ class _Shared:
             else:
                 self._begin_anew()
 
-    def close(self) -> None:
-        """End the connections; those on which a statement is under way once it has ended."""
+    async def close(self) -> None:
+        """End the connections; those on which a statement is under way once it has ended.
+
+        Who waits for one to be made or to be free is told that there is none.
+        """
         self._is_closed = True
+        self._end_idle()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        waiting, self._waiting = self._waiting, deque()
+        _fail(waiting, ConnectionResetError())
+
+    def _end_idle(self) -> None:
         while self._idle:
             self._idle.pop().close()  # nothing is under way on it, and a server that is away would keep us waiting
 
@@ -246,7 +257,7 @@ class _Shared:
             self._lanes -= 1  # in the very moment that nobody waits: nobody begins to wait in vain
             self._idle.append(lane)
             if self._is_closed:
-                self.close()
+                self._end_idle()
 
     def _answered(self, lane: Lane[_Asked], batch: Sequence[_Asked], rows: Rows) -> None:
         _hand_out(rows, batch)

@@ -70,14 +70,18 @@ def test_towns__that_are_there__are_told_with_their_mayors(dev: Api) -> None:
 def test_read__whose_asker_fails__takes_no_other_with_it(
     dev: Api, beads: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fails(_found: object) -> None:
-        raise RuntimeError("on purpose")
-
     async def work(reads: StrictReads) -> list[Any]:
         found: list[Any] = []
+        told = asyncio.Semaphore(0)
+
+        def fails(_found: object) -> None:
+            told.release()
+            raise RuntimeError("on purpose")
+
         for _ in range(2 * BEADS.lanes):
             reads.ask(BEADS, beads[:1], fails)
             found += await outcomes(asking(reads, beads[:3]))
+            await told.acquire()
         return found
 
     assert run(dev.url, work) == 2 * BEADS.lanes * beads[:3]
@@ -285,6 +289,22 @@ def test_connection__that_is_in_use_when_reads_are_closed__is_ended_after_it(dev
         return told, left
 
     assert run(dev.url, work) == (beads[:1], 0)
+
+
+@only_postgresql
+def test_reads__that_wait_for_a_connection_when_reads_are_closed__are_told(dev: Api, beads: list[str]) -> None:
+    async def work(reads: StrictReads) -> tuple[list[Any], int]:
+        waiting = asking(reads, beads)
+        await asyncio.sleep(0)
+        await reads.close()
+        onlooker = await asyncpg.connect(dev.url)
+        told = await outcomes(waiting)
+        while left := await onlooker.fetchval(f"SELECT count(*){_OURS}", STRICT_READER):
+            pass
+        await onlooker.close()
+        return told, left
+
+    assert run(dev.url, work) == ([StorageUnavailableError] * len(beads), 0)
 
 
 @only_postgresql
