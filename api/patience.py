@@ -19,6 +19,7 @@ from api.wire import JSON, BadRequestError
 
 _MOST_MILLISECONDS: Final = 120_000  # above all that the application waits by itself
 _MOST_HEAD: Final = 65_536  # bytes in a row that are no body: of a head, of trailers, of a chunk's extension
+_CONNECTION: Final = (b"connection", b"proxy-connection")  # the parser takes both for the same
 _HEAD_SECONDS: Final = 20.0  # for a head, and for the rest of a body that was answered before it was read
 _UNREADABLE: Final = "The request is no HTTP that can be read."
 
@@ -93,11 +94,18 @@ class BoundedHttp(HttpToolsProtocol):
         version = self.parser.get_http_version().encode("ascii")
         lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
         for name, value in self.headers:
-            if name == b"connection":
+            if name in _CONNECTION:
                 lines += [b"connection: close"] if b"close" in value.lower() else []
             elif name != b"upgrade":
                 lines.append(name + b": " + value)
         return b"\r\n".join([*lines, b"", b""])
+
+    def _get_upgrade(self) -> bytes | None:
+        """The protocol that is offered. uvicorn looks at the last `Connection` alone, and the parser at all of them."""
+        said = b",".join(value for name, value in self.headers if name == b"connection").lower().split(b",")
+        if b"upgrade" not in map(bytes.strip, said):
+            return None
+        return next((value.lower() for name, value in reversed(self.headers) if name == b"upgrade"), None)
 
     def on_message_begin(self) -> None:
         self._in_head = self._in_message = True
@@ -105,8 +113,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._no_body, self._in_head = 0, False
-        offered = self.parser.should_upgrade() and self._get_upgrade()
-        self._declines = bool(offered) and not self._should_upgrade()
+        offered = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        self._declines = offered and not self._should_upgrade()
         if self._declines:
             return
         super().on_headers_complete()

@@ -56,7 +56,8 @@ from graphql.language import (
     visit,
 )
 
-from api.compiler.arguments import Asked, Call, Variables, calls_of, named_type
+from api.compiler.arguments import Asked, Call, calls_of, named_type
+from api.compiler.inputs import Variables
 from api.compiler.reading import READER, Bail
 from api.compiler.values import Code, Expression, ResolvingCode, groups
 

@@ -1,7 +1,7 @@
 """The arguments of a compiled operation, read from variables."""
 
 import json
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from itertools import count
 from typing import Any, Final, NamedTuple
 
@@ -14,7 +14,6 @@ from graphql import (
     GraphQLType,
     OperationType,
     get_argument_values,
-    get_variable_values,
 )
 from graphql.language import (
     FieldNode,
@@ -28,6 +27,7 @@ from graphql.language import (
 )
 from strawberry.types.arguments import convert_arguments
 
+from api.compiler.inputs import Variables, coercion_of_variables
 from api.compiler.reading import Bail, strawberry_field
 
 _LONGEST: Final = 500  # characters of variables, as JSON, whose arguments are remembered
@@ -35,8 +35,11 @@ _MOST: Final = 1000  # of those, of all operations
 _spelled: Final = json.JSONEncoder(sort_keys=True).encode
 _TEXTS: Final = frozenset({"ID", "String"})
 _TEXT: Final = frozenset({str})
-
-Variables = Mapping[str, Any]
+_TESTS: Final = {  # by a type as `named_type` has it, whether a value is none of it, in Python
+    **{(name, False): "type({0}) is not str" for name in _TEXTS},
+    **{(name, True): "type({0}) is not list or not TEXT.issuperset(map(type, {0}))" for name in _TEXTS},
+    ("Boolean", False): "type({0}) is not bool",
+}
 
 
 class Call(NamedTuple):
@@ -58,21 +61,17 @@ def calls_of(
     schema: strawberry.Schema, operation: OperationDefinitionNode, asked: Sequence[Asked]
 ) -> Callable[[Variables], list[Call]]:
     """What reads the arguments of the root's fields from variables."""
-    texts = _text_variables(operation)
+    known = _known_variables(operation)
     plain = [_plain_arguments(each) for each in asked]
     wanted = [(each.name, names) for each, names in zip(asked, plain, strict=True) if names is not None]
-    if texts is None or len(wanted) < len(asked):
+    if known is None or len(wanted) < len(asked):
         return _Coercion(schema, operation, asked).calls
 
     # Of the document it holds nothing but names, as literals.
     lines = ["def calls(variables):"]
-    for number, (name, is_list) in enumerate(texts):
-        test = f"type(v{number}) is not list or not TEXT.issuperset(map(type, v{number}))"
-        lines += [
-            f" v{number} = variables.get({name!r})",
-            f" if {test if is_list else f'type(v{number}) is not str'}: raise Bail",
-        ]
-    numbers = {name: number for number, (name, _) in enumerate(texts)}
+    for number, (name, kind) in enumerate(known):
+        lines += [f" v{number} = variables.get({name!r})", f" if {_TESTS[kind].format(f'v{number}')}: raise Bail"]
+    numbers = {name: number for number, (name, _) in enumerate(known)}
     made = [
         f"Call({field!r}, {{{', '.join(f'{argument!r}: v{numbers[name]}' for argument, name in names)}}})"
         for field, names in wanted
@@ -84,18 +83,14 @@ def calls_of(
     return calls
 
 
-def _text_variables(operation: OperationDefinitionNode) -> list[tuple[str, bool]] | None:
-    """The variables that are no conditions, and whether each is a list; None where any is not simply text."""
+def _known_variables(operation: OperationDefinitionNode) -> list[tuple[str, tuple[str, bool]]] | None:
+    """The variables and their types; None where one may be anything but text, texts, or a condition."""
     found = []
     for each in operation.variable_definitions or ():
         named = named_type(each.type)
-        if each.default_value is not None or named is None:
+        if each.default_value is not None or named not in _TESTS:
             return None
-        kind, is_list = named
-        if kind in _TEXTS:
-            found.append((each.variable.name.value, is_list))
-        elif named != ("Boolean", False):
-            return None
+        found.append((each.variable.name.value, named))
     return found
 
 
@@ -155,8 +150,9 @@ class _Coercion:
         self._passed = [_passed_on(each, self._texts) for each in asked]
         self._others = [_without(each, names) for each, names in zip(asked, self._passed, strict=True)]
         declared = operation.variable_definitions or ()
-        self._declared = [each for each in declared if each.variable.name.value not in self._texts]
-        self._names = [each.variable.name.value for each in self._declared]
+        others = [each for each in declared if each.variable.name.value not in self._texts]
+        self._names = [each.variable.name.value for each in others]
+        self._values = coercion_of_variables(schema._schema, others)  # noqa: SLF001  # as elsewhere
 
     def calls(self, variables: Variables) -> list[Call]:
         """What the fields of the root are asked with. Raises `Bail`."""
@@ -185,9 +181,7 @@ class _Coercion:
 
     def _coerced(self, variables: dict[str, Any]) -> list[dict[str, Any]]:
         """All arguments but those that are passed on."""
-        values = get_variable_values(self._schema._schema, self._declared, variables)  # noqa: SLF001  # as elsewhere
-        if isinstance(values, list):
-            raise Bail
+        values = self._values(variables)
         scalars, config = self._schema.schema_converter.scalar_registry, self._schema.config
         found = []
         for each, (_, definition, node) in zip(self._asked, self._others, strict=True):

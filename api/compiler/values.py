@@ -253,7 +253,8 @@ async def _together(*works: Coroutine[Any, Any, Any]) -> list[Any]:
         return await asyncio.gather(*tasks)
     except BaseException:
         for task in tasks:
-            task.cancel()
+            if not task.cancelling():  # a second time would break off what it has to put in order
+                task.cancel()
         await asyncio.wait(tasks)
         raise
 

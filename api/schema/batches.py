@@ -6,14 +6,15 @@ from typing import Generic, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
+T = TypeVar("T")
 
 
 class Batches(Generic[K, V]):
     """Asks `read` for the values of at most `most` keys at once, and for each key one time.
 
     A read begins once those have run that are ready to, and those that they make ready: so fields that are resolved at
-    the same time share it. Where it fails, all whom it should have served are told. Who gives up gives up for all who
-    wait for the same key.
+    the same time share it. Where it fails, all whom it should have served are told. Who gives up does so for nobody
+    else.
     """
 
     __slots__ = ("_asked", "_most", "_read", "_tasks", "_waiting")
@@ -27,8 +28,17 @@ class Batches(Generic[K, V]):
 
     def load(self, key: K) -> asyncio.Future[V]:
         """What `read` gives for a key."""
+        return _own(self._told(key))
+
+    async def load_many(self, keys: Iterable[K]) -> list[V]:
+        """The same for several keys, in their order."""
+        told: asyncio.Future[list[V]] = asyncio.gather(*map(self._told, keys))
+        return await _own(told)
+
+    def _told(self, key: K) -> asyncio.Future[V]:
+        """What is told the value; shared by all who ask."""
         found = self._asked.get(key)
-        if found is None or found.cancelled():
+        if found is None:
             loop = asyncio.get_running_loop()
             found = self._asked[key] = loop.create_future()
             if not self._waiting:
@@ -36,31 +46,35 @@ class Batches(Generic[K, V]):
             self._waiting.append(key)
         return found
 
-    async def load_many(self, keys: Iterable[K]) -> list[V]:
-        """The same for several keys, in their order."""
-        return await asyncio.gather(*map(self.load, keys))
-
     def _begin(self) -> None:
         task = asyncio.get_running_loop().create_task(self._serve())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self) -> None:
-        keys, self._waiting = [*dict.fromkeys(self._waiting)], []
+        keys, self._waiting = self._waiting, []
         for start in range(0, len(keys), self._most):
             await self._serve_some(keys[start : start + self._most])
 
     async def _serve_some(self, keys: list[K]) -> None:
         waiting = [self._asked[key] for key in keys]
-        if all(each.cancelled() for each in waiting):
-            return
         try:
             values = await self._read(keys)
         except Exception as error:  # noqa: BLE001  # whatever it is, it is told to those who wait
             for each in waiting:
-                if not each.cancelled():
-                    each.set_exception(error)
+                each.set_exception(error)
         else:
             for each, value in zip(waiting, values, strict=True):
-                if not each.cancelled():
-                    each.set_result(value)
+                each.set_result(value)
+
+
+def _own(shared: asyncio.Future[T]) -> asyncio.Future[T]:
+    """An asker's own future of what is shared, so that who gives it up does so for nobody else."""
+    shared.add_done_callback(_heard)
+    return asyncio.shield(shared)
+
+
+def _heard(shared: asyncio.Future[T]) -> None:
+    """An error counts as told, also where all have gone whom it concerned."""
+    if not shared.cancelled():
+        shared.exception()

@@ -144,6 +144,22 @@ def test_query__of_any_kind__is_compiled_when_it_is_sent_again(scene: Scene, nam
     assert ways(scene.dev)["compiled"] == before["compiled"] + 1
 
 
+BESIDE: Final = """{ profile(name: "balanced") {
+  a: current { townsFollowing %s }
+  b: version(number: 1) { townsFollowing }
+} }"""
+
+
+@pytest.mark.parametrize(
+    "broken", ["profile { versions(first: 0) { pageInfo { hasNextPage } } }", "diff(against: 999) { key }"]
+)
+def test_read__that_a_part_which_fails_shares_with_another__is_told_to_the_other(scene: Scene, broken: str) -> None:
+    for _ in range(4):
+        answer = json.loads(scene.dev.post(json.dumps({"query": BESIDE % broken}).encode())[1])
+        assert [each["path"][:2] for each in answer["errors"]] == [["profile", "a"]]
+        assert [each["extensions"]["code"] for each in answer["errors"]] != ["DEADLINE"]
+
+
 TASKED: Final = "query ($t: ID!, $r: ID) { taskResolution(townId: $t, task: {rigId: $r}) { model } }"
 
 

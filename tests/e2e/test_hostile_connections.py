@@ -1,7 +1,7 @@
 """Connections without an end: what is taken in of a peer before it is known, and after it was answered, is bounded."""
 
 import select
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import pytest
@@ -13,7 +13,15 @@ from tests.e2e.process import Server
 from tests.raw import CHUNKED, HANDSHAKE, JSON_BODY, chunk, head, request, wire
 
 PROFILES: Final = b'{"query": "{ profiles { name } }"}'
-OFFER: Final = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQ")
+OFFERS: Final = {
+    "as Java has it": ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQ"),
+    "in lines apart": ("Connection: Upgrade", "Connection: HTTP2-Settings", "Upgrade: h2c"),
+    "before another line": ("Connection: Upgrade", "Upgrade: h2c", "Connection: keep-alive"),
+    "by a proxy": ("Proxy-Connection: Upgrade", "Upgrade: h2c"),
+    "of a WebSocket by a proxy": ("Proxy-Connection: Upgrade", "Upgrade: websocket"),
+    "of several": ("Connection: Upgrade", "Upgrade: websocket", "Upgrade: h2c"),
+    "of several in a line": ("Connection: Upgrade", "Upgrade: websocket, h2c"),
+}
 MEGABYTE: Final = 1_000_000
 MOST_HEAD: Final = 65_536
 REQUEST_LINE: Final = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
@@ -90,21 +98,24 @@ def test_bytes__that_are_no_http__are_answered(server: Server, bytes_: bytes) ->
 
 @pytest.mark.parametrize("apart", [False, True], ids=["at once", "head and body apart"])
 @pytest.mark.parametrize("framing", ["length", "chunks"])
-def test_offer_of_another_protocol__is_declined(server: Server, framing: str, *, apart: bool) -> None:
+@pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
+def test_offer_of_another_protocol__is_declined(
+    server: Server, offer: Sequence[str], framing: str, *, apart: bool
+) -> None:
     """Some clients offer HTTP/2 with each request. What follows is a body then, whatever it looks like."""
     like_a_request = head("Content-Length: 0", method="GET", path="/healthz")
     with wire(server.api) as made:
         for body, status in ((PROFILES, 200), (like_a_request, 400), (PROFILES, 200)):
             sent = body if framing == "length" else chunk(body) + chunk(b"")
             said = f"Content-Length: {len(body)}" if framing == "length" else CHUNKED
-            asked = head(*OFFER, JSON_BODY, said, api=server.api)
+            asked = head(*offer, JSON_BODY, said, api=server.api)
             if apart:
                 made.send(asked)
                 made.send(sent)
             else:
                 made.send(asked, sent)
             assert made.answer().status == status
-        made.send(head(*OFFER, "Connection: close", method="GET", path="/healthz"))
+        made.send(head(*offer, "Connection: close", method="GET", path="/healthz"))
         assert made.ended().startswith(b"HTTP/1.1 200")
 
 

@@ -75,6 +75,11 @@ def test_handshake__that_is_too_long_to_be_read__is_answered(server: Server, lin
     assert request(server.api.holding(None), *HANDSHAKE, *lines, method="GET").refusal == (431, ["HEADER_LIMIT"])
 
 
+def test_handshake__whose_connection_header_is_several__is_one(server: Server) -> None:
+    with opened(server.api, "Connection: keep-alive"):
+        pass
+
+
 @pytest.mark.parametrize("line", ["Content-Length: 5", CHUNKED])
 def test_handshake__with_a_body__is_answered(server: Server, line: str) -> None:
     with wire(server.api) as made:

@@ -1,6 +1,8 @@
 """Reads in batches: what is shared, what is told, and what is asked again."""
 
 import asyncio
+import gc
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -61,22 +63,29 @@ def test_read__that_fails__is_told_to_all_whom_it_should_have_served() -> None:
 
 
 @pytest.mark.parametrize("turns", range(5))
-def test_key__given_up_while_it_is_waited_for__can_be_asked_for_anew(turns: int) -> None:
+def test_key__given_up_while_it_is_waited_for__is_told_to_others(turns: int) -> None:
     async def work(batches: Batches[int, int]) -> list[int]:
-        waiting = asyncio.ensure_future(batches.load(1))
-        beside = batches.load(2)
+        alone, beside = batches.load(1), batches.load(1)
+        several = asyncio.ensure_future(batches.load_many([1, 2]))
+        others = asyncio.ensure_future(batches.load_many([1, 3]))
         for _ in range(turns):
             await asyncio.sleep(0)
-        waiting.cancel()
-        return [await batches.load(1), await beside] if waiting.cancelled() else [2, 4]
+        alone.cancel()
+        several.cancel()
+        return [*await others, await beside, await batches.load(1), await batches.load(2)]
 
-    assert run(work)[0] == [2, 4]
+    found, reads = run(work)
+    assert found == [2, 6, 2, 2, 4]
+    assert sorted(itertools.chain(*reads)) == [1, 2, 3]
 
 
-def test_keys__that_are_all_given_up__are_not_read() -> None:
+@pytest.mark.filterwarnings("error")
+def test_read__that_fails__when_all_have_given_up__is_nobodys_error(caplog: pytest.LogCaptureFixture) -> None:
     async def work(batches: Batches[int, int]) -> None:
-        batches.load(1).cancel()
+        batches.load(13).cancel()
         for _ in range(5):
             await asyncio.sleep(0)
 
-    assert run(work) == (None, [])
+    assert run(work) == (None, [[13]])
+    gc.collect()
+    assert caplog.records == []

@@ -92,8 +92,8 @@ class Query:
         return Book(id=id)
 
     @strawberry.field
-    def books(self, ids: list[strawberry.ID], at_most: int = 10) -> list[Book]:
-        return [Book(id=each) for each in ids][:at_most]
+    def books(self, ids: list[strawberry.ID], at_most: int = 10, *, sold: bool = True) -> list[Book]:
+        return [Book(id=each, sold=sold) for each in ids][:at_most]
 
     @strawberry.field
     def liked(self, taste: Taste, by: str | None = None) -> Book:
@@ -243,6 +243,10 @@ UNANSWERED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "a condition that is none": ("query ($c: Boolean!) { book(id: 1) { id @skip(if: $c) } }", {"c": 1}),
     "no condition": ("query ($c: Boolean!) { book(id: 1) { id @skip(if: $c) } }", {}),
     "an input with too much in it": ("query ($t: Taste!) { liked(taste: $t) { id } }", {"t": {"colour": 1}}),
+    "no condition, though it is an argument": (
+        'query ($g: Boolean!, $c: Boolean!) { books(ids: "1", sold: $g) @skip(if: $c) { id } }',
+        {"c": True},
+    ),
     "an unknown word": ("query ($t: Taste!) { liked(taste: $t) { id } }", {"t": {"mood": "MAD"}}),
 }
 
