@@ -105,7 +105,7 @@ class ChangeDetection:
     async def _changed(self, context: Context) -> ChangedBeads:
         if self.found is None:
             self.found = asyncio.create_task(_look(context, self.move))
-        return await asyncio.shield(self.found)  # another field of the answer may wait for it, too
+        return await self.found
 
 
 async def _look(context: Context, move: Move) -> ChangedBeads:
