@@ -255,9 +255,10 @@ def test_operation__of_which_one_part_fails__leaves_nothing_running() -> None:
 def test_operation__that_is_given_up__ends_what_it_waits_for() -> None:
     async def run() -> list[int]:
         info = SimpleNamespace(context=context())
+        plan = compiled("{ animals(numbers: [1, 2]) { patient sound } }").plan({})
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.01):
-                await compiled("{ animals(numbers: [1, 2]) { patient sound } }").plan({}).run({}, info)
+            async with asyncio.timeout(0.1):
+                await plan.run({}, info)
         return sorted(info.context.ended)
 
     assert asyncio.run(run()) == [1, 2]
