@@ -8,6 +8,7 @@ import gc
 import itertools
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -81,8 +82,8 @@ def scene(dev: Api, shut: Api) -> Iterator[Scene]:
         yield Scene(towns, beads, [dev, *servers], dev)
 
 
-def ways(api: Api) -> dict[str, int]:
-    return {way: int(count) for way, count in WAYS.findall(api.http.get("/metrics").text)}
+def ways(api: Api) -> Counter[str]:
+    return Counter({way: int(count) for way, count in WAYS.findall(api.http.get("/metrics").text)})
 
 
 def send(api: Api, post: Post) -> tuple[int, bytes]:
