@@ -214,9 +214,9 @@ def words(api: Api, enum: str) -> set[str]:
 def test_history__at_random__has_changes_and_outcomes_of_every_kind(recording: Recording) -> None:
     happened = {entry["action"] for chain in (None, *TOWNS) for entry in recording.entries(chain)}
     assert happened == words(recording.api, "AuditAction") - BY_COMMAND
-    said = [
+    said = {
         live.said[bead_id] for town_id in TOWNS for live in recording.live[town_id] for bead_id in bead_ids(town_id)
-    ]
+    }
     answers = [json.loads(answer) for answer in said if answer is not None]
     sources = {answer["matchedRule"]["source"] for answer in answers}
     outcomes = {considered["outcome"] for answer in answers for considered in answer["considered"]}

@@ -160,6 +160,7 @@ def kill_a_listener(url: str) -> int:
             given_up = time.monotonic() + SECONDS
             while not await connection.fetch(KILL, LISTENER):
                 assert time.monotonic() < given_up, "nothing listens"
+                await asyncio.sleep(0.01)
             return 1
         finally:
             await connection.close()

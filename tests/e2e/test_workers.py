@@ -15,6 +15,7 @@ from tests.databases import Databases
 from tests.e2e.process import SECONDS, Server, serving_process
 from tests.towns import make_town, publish
 
+PAUSE = 0.05  # between two looks, which take processor time from those who are waited for
 COUNT = "townclerk_graphql_operation_seconds_count"
 
 
@@ -33,6 +34,7 @@ def await_workers(server: Server) -> None:
     with connection(server) as http:
         while pools < 10:
             assert time.monotonic() < deadline, "two workers do not come up"
+            time.sleep(PAUSE)
             with suppress(httpx2.ConnectError):
                 pools = counted(http, "townclerk_pool_connections_max", pool="read")
 
@@ -70,6 +72,7 @@ def test_workers__answer_for_each_other__replace_the_dead_and_end_when_asked(ser
         deadline = time.monotonic() + SECONDS
         while counted(http, "townclerk_http_requests_in_flight") != 1:  # what the dead one was at counts no more
             assert time.monotonic() < deadline
+            time.sleep(PAUSE)
         assert counted(http, "townclerk_pool_connections_max", pool="read") == 10
     workers = server.workers
     assert server.stop() == 0
@@ -90,6 +93,7 @@ def either_answers_and_tells_of_both(server: Server) -> None:
         deadline = time.monotonic() + SECONDS
         while numbers != [6, 1, 1]:  # each leaves its numbers for the other within a moment
             assert time.monotonic() < deadline, numbers
+            time.sleep(PAUSE)
             with held(silent), connection(server) as http:
                 numbers = [
                     counted(http, COUNT, field="labels"),
@@ -114,6 +118,7 @@ def lose_one(server: Server) -> None:
         os.kill(victim, signal.SIGKILL)
     while victim in server.workers or len(server.workers) < 2:
         assert time.monotonic() < deadline, "the worker is not replaced"
+        time.sleep(PAUSE)
 
 
 def test_workers__whose_parent_is_killed__end_too(server: Server) -> None:

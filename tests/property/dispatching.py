@@ -28,25 +28,25 @@ class Reader(Author):
         self._ids = {"beadId": beads, "beadIds": beads, "townId": towns, "name": ["balanced", "premium"], "id": nodes}
 
     def post(self) -> Post:
-        names = ["Q0", "Q1"] if self._draw(st.integers(0, 5)) == 0 else ["Q0"]
+        names = ["Q0", "Q1"] if self._up_to(5) == 0 else ["Q0"]
         definitions = [self._operation("query", name) for name in names]
         text = self._space.join([*definitions, *(each.text for each in self._fragments)])
-        name = self._draw(st.sampled_from(names)) if len(names) > 1 or self._draw(st.booleans()) else None
+        name = self._one_of(names) if len(names) > 1 or self._maybe() else None
         return Post(query=text, variables=self._values, operation_name=name)
 
     def _fields(self, kind: Selectable, left: int) -> list[tuple[str, GraphQLField]]:
         """Seldom those that ask about the schema, which not all may."""
         found = super()._fields(kind, left)
         plain = [(name, each) for name, each in found if not name.startswith("__")]
-        anything: int = self._draw(st.integers(0, 19))
+        anything = self._up_to(19)
         return plain if plain and anything else found
 
     def _argument(self, name: str, kind: GraphQLInputType, uses: set[str]) -> object:
         if name not in self._ids:
-            return None if name == "asOf" and self._draw(st.integers(0, 3)) else self._value(kind, uses)
+            return None if name == "asOf" and self._up_to(3) else self._value(kind, uses)
         many = is_list_type(get_nullable_type(kind))
-        value = [self._id(name) for _ in range(self._draw(st.integers(0, 4)))] if many else self._id(name)
-        if self._draw(st.integers(0, 3)) == 0:
+        value = [self._id(name) for _ in range(self._up_to(4))] if many else self._id(name)
+        if self._up_to(3) == 0:
             return value
         variable = f"v{len(self._declared)}"
         self._declared[variable] = (f"{kind} for {name}", f"${variable}: {kind}")  # used nowhere else
@@ -55,8 +55,7 @@ class Reader(Author):
         return Word(f"${variable}")
 
     def _id(self, name: str) -> str:
-        found: str = self._draw(st.sampled_from([*3 * tuple(self._ids[name]), *ELSEWHERE]))
-        return found
+        return self._one_of([*3 * tuple(self._ids[name]), *ELSEWHERE])
 
 
 class Dispatcher(Reader):
@@ -69,7 +68,7 @@ class Dispatcher(Reader):
             found = [(name, each) for name, each in found if name in {*ROOTS, "__typename"}] or found
             return found if left else found[-1:]
         read = [(name, each) for name, each in found if not each.args and _is_read(name, each)]
-        anything: int = self._draw(st.integers(0, 19))
+        anything = self._up_to(19)
         return read if read and anything else found
 
 

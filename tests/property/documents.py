@@ -2,8 +2,10 @@
 
 import itertools
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import cache
+from typing import Any, Final, TypeVar
 
 from graphql import (
     GraphQLBoolean,
@@ -33,6 +35,7 @@ CONDITION: Final = GraphQLNonNull(GraphQLBoolean)
 FIELDS_DEEP: Final = 4
 INTROSPECTION_DEEP: Final = 2  # of which the library allows few, whatever the limits say
 
+T = TypeVar("T")
 Selectable = GraphQLObjectType | GraphQLInterfaceType
 
 
@@ -109,6 +112,16 @@ def plain(value: object) -> object:
 
 # ---- valid documents
 
+# Strategies are made once: making one takes longer than drawing from it.
+BOOLEANS: Final = st.booleans()
+KINDS: Final = st.lists(st.sampled_from(["query", "query", "mutation", "subscription"]), max_size=3)
+SELECTIONS: Final = st.lists(st.sampled_from(["field", "field", "field", "inline", "spread"]), max_size=3)
+
+
+@cache
+def numbers_up_to(largest: int) -> st.SearchStrategy[int]:
+    return st.integers(0, largest)
+
 
 @dataclass(kw_only=True)
 class Fragment:
@@ -131,21 +144,30 @@ class Author:
     def __init__(self, draw: st.DrawFn) -> None:
         self._draw = draw
         self._aliases = (f"a{number}" for number in itertools.count())
-        self._space = draw(st.sampled_from([" ", " ", ", ", "\n  ", "\r\n\t", ' # } "\n']))
-        self._block = draw(st.booleans())
+        self._space = self._one_of([" ", " ", ", ", "\n  ", "\r\n\t", ' # } "\n'])
+        self._block = self._maybe()
         self._fragments: list[Fragment] = []
         self._declared: dict[str, tuple[str, str]] = {}  # by the variable's name: its type, and how it is declared
         self._values: dict[str, Any] = {}
 
+    def _up_to(self, largest: int) -> int:
+        return self._draw(numbers_up_to(largest))
+
+    def _maybe(self) -> bool:
+        return self._draw(BOOLEANS)
+
+    def _one_of(self, options: Sequence[T]) -> T:
+        return options[self._up_to(len(options) - 1)]
+
     def post(self) -> Post:
-        kinds = self._draw(st.lists(st.sampled_from(["query", "query", "mutation", "subscription"]), max_size=3))
+        kinds = self._draw(KINDS)
         kinds = kinds or ["query"]
-        alone = len(kinds) == 1 and self._draw(st.booleans())
+        alone = len(kinds) == 1 and self._maybe()
         definitions = [self._operation(kind, "" if alone else f"Q{number}") for number, kind in enumerate(kinds)]
         definitions += [each.text for each in self._fragments]
         text = self._space.join(self._draw(st.permutations(definitions)))
-        start = self._draw(st.sampled_from(["", "", "\ufeff", "# a comment\n"]))
-        name = None if len(kinds) == 1 else self._draw(st.sampled_from([f"Q{number}" for number in range(len(kinds))]))
+        start = self._one_of(["", "", "\ufeff", "# a comment\n"])
+        name = None if len(kinds) == 1 else self._one_of([f"Q{number}" for number in range(len(kinds))])
         return Post(query=start + text, variables=self._values, operation_name=name)
 
     def _operation(self, kind: str, name: str) -> str:
@@ -155,22 +177,22 @@ class Author:
         else:
             selections = self._selections(root, FIELDS_DEEP, uses)
         declared = ", ".join(self._declared[each][1] for each in sorted(uses))
-        if kind == "query" and not name and not declared and self._draw(st.booleans()):
+        if kind == "query" and not name and not declared and self._maybe():
             return selections
         return f"{kind} {name}{f'({declared})' if declared else ''} {selections}"
 
     def _selections(self, kind: Selectable, left: int, uses: set[str], *, narrowed: bool = False) -> str:
-        chosen = self._draw(st.lists(st.sampled_from(["field", "field", "field", "inline", "spread"]), max_size=3))
+        chosen = self._draw(SELECTIONS)
         parts = [self._selection(each, kind, left, uses, narrowed=narrowed) for each in chosen or ["field"]]
         return f"{{ {self._space.join(parts)} }}"
 
     def _selection(self, chosen: str, kind: Selectable, left: int, uses: set[str], *, narrowed: bool) -> str:
         if chosen == "field" or left == 0:
             return self._field(kind, left, uses, narrowed=narrowed)
-        inner: Selectable = self._draw(st.sampled_from([kind, *self._relatives(kind)]))
+        inner: Selectable = self._one_of([kind, *self._relatives(kind)])
         narrowed = narrowed or inner is not kind or isinstance(kind, GraphQLInterfaceType)
         if chosen == "inline":
-            condition = "" if inner is kind and self._draw(st.booleans()) else f" on {inner.name}"
+            condition = "" if inner is kind and self._maybe() else f" on {inner.name}"
             selections = self._selections(inner, left - 1, uses, narrowed=narrowed)
             return f"...{condition}{self._directives(uses)} {selections}"
         fragment = self._fragment(inner, left - 1, narrowed=narrowed)
@@ -188,8 +210,8 @@ class Author:
         there = [
             each for each in self._fragments if each.kind is kind and each.left <= left and each.narrowed >= narrowed
         ]
-        if there and not self._draw(st.booleans()):
-            return self._draw(st.sampled_from(there))
+        if there and not self._maybe():
+            return self._one_of(there)
         uses: set[str] = set()
         selections = self._selections(kind, left, uses, narrowed=narrowed)
         name = f"F{len(self._fragments)}"
@@ -200,17 +222,17 @@ class Author:
     def _field(
         self, kind: Selectable, left: int, uses: set[str], *, narrowed: bool = False, directives: bool = True
     ) -> str:
-        name, definition = self._draw(st.sampled_from(self._fields(kind, left)))
+        name, definition = self._one_of(self._fields(kind, left))
         arguments = {}
         for argument, declared in definition.args.items():
-            if is_required_argument(declared) or self._draw(st.booleans()):
+            if is_required_argument(declared) or self._maybe():
                 arguments[argument] = self._argument(argument, declared.type, uses)
         text = name
         if arguments:
             given = ", ".join(f"{each}: {spelled(value, block=self._block)}" for each, value in arguments.items())
             text = f"{name}({given})"
         # Fields of one name side by side have to be the same, with the same arguments.
-        if arguments or (narrowed and name != "__typename") or self._draw(st.integers(0, 5)) == 0:
+        if arguments or (narrowed and name != "__typename") or self._up_to(5) == 0:
             text = f"{next(self._aliases)}: {text}"
         text += self._directives(uses) if directives else ""
         inner = get_named_type(definition.type)
@@ -234,21 +256,21 @@ class Author:
 
     def _directives(self, uses: set[str]) -> str:
         found = ""
-        for name in self._draw(st.sampled_from([(), (), (), (), ("skip",), ("include",), ("include", "skip")])):
+        for name in self._one_of([(), (), (), (), ("skip",), ("include",), ("include", "skip")]):
             found += f" @{name}(if: {spelled(self._value(CONDITION, uses))})"
         return found
 
     def _value(self, kind: GraphQLInputType, uses: set[str] | None) -> object:
         """A value of a type, with variables in it where there are `uses` to note them in."""
-        if uses is not None and self._draw(st.integers(0, 4)) == 0:
+        if uses is not None and self._up_to(4) == 0:
             return self._variable(kind, uses)
-        if not isinstance(kind, GraphQLNonNull) and self._draw(st.integers(0, 5)) == 0:
+        if not isinstance(kind, GraphQLNonNull) and self._up_to(5) == 0:
             return None
         inner: Any = get_nullable_type(kind)
         if is_list_type(inner):
-            return [self._value(inner.of_type, uses) for _ in range(self._draw(st.integers(0, 3)))]
+            return [self._value(inner.of_type, uses) for _ in range(self._up_to(3))]
         if isinstance(inner, GraphQLEnumType):
-            return Word(self._draw(st.sampled_from(list(inner.values))))
+            return Word(self._one_of(list(inner.values)))
         if isinstance(inner, GraphQLInputObjectType):
             return {name: self._value(each, uses) for name, each in self._given_fields(inner)}
         return self._draw(SCALARS[inner.name])
@@ -257,21 +279,21 @@ class Author:
         """Those that an input has, and of which type each has to be there."""
         fields = list(kind.fields.items())
         if kind.is_one_of:
-            name, each = self._draw(st.sampled_from(fields))
+            name, each = self._one_of(fields)
             return [(name, GraphQLNonNull(each.type))]
-        chosen = [is_required_input_field(each) or self._draw(st.integers(0, 2)) == 0 for _, each in fields]
+        chosen = [is_required_input_field(each) or self._up_to(2) == 0 for _, each in fields]
         return [(name, each.type) for (name, each), there in zip(fields, chosen, strict=True) if there]
 
     def _variable(self, kind: GraphQLInputType, uses: set[str]) -> Word:
         """A variable of that very type, with a value, a default, or both."""
         there = [name for name, (declared, _) in self._declared.items() if declared == str(kind)]
-        name = self._draw(st.sampled_from([f"v{len(self._declared)}", *there]))
+        name = self._one_of([f"v{len(self._declared)}", *there])
         if name not in self._declared:
             text = f"${name}: {kind}"
-            if has_default := self._draw(st.booleans()):
+            if has_default := self._maybe():
                 text += f" = {spelled(self._value(kind, None), block=self._block)}"
             self._declared[name] = (str(kind), text)
-            if not has_default or self._draw(st.booleans()):
+            if not has_default or self._maybe():
                 self._values[name] = plain(self._value(kind, None))
         uses.add(name)
         return Word(f"${name}")

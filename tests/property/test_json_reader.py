@@ -16,7 +16,7 @@ from api.wire import Asked, BadRequestError, operation_of, strict_json
 from tests.property.strategies import THOROUGH
 from tests.sizes import sized
 
-BODIES: Final = settings(THOROUGH, max_examples=sized("bodies", quick=250, ci=2500))
+BODIES: Final = settings(THOROUGH, max_examples=sized("bodies", quick=100, ci=1000))
 LONGEST_INT: Final = 10**4000  # Python reads 4,300 digits
 READ_DEEP: Final = 300
 TOO_DEEP: Final = 2_000
@@ -208,7 +208,7 @@ def oracle(body: bytes) -> tuple[tuple[object] | None, list[str]]:
 DEEP: Final = (("[", "]"), ('{"a":', "}"), ('[{"a":', "}]"), ("[0,[", "]]"), (" [ ", " ] "))
 
 
-@settings(THOROUGH, max_examples=sized("deep bodies", quick=40, ci=400))
+@settings(THOROUGH, max_examples=sized("deep bodies", quick=40, ci=200))
 @given(
     st.one_of(st.integers(1, READ_DEEP // 2), st.integers(TOO_DEEP, 200_000)),
     st.sampled_from(DEEP),

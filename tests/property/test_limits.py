@@ -1,5 +1,6 @@
 """The counts of a document, taken in one pass, are those of the document with each fragment written out."""
 
+from functools import cache
 from typing import Final
 
 from graphql import parse
@@ -14,8 +15,10 @@ from tests.written_out import counts_of, fragments_of
 
 SIZES: Final = sizes_of(build_schema()._schema)  # noqa: SLF001
 FRAGMENTS: Final = 4
+DIRECTIVES: Final = st.sampled_from(["", " @x"])
 
 
+@cache  # to make it takes longer than to draw from it
 def selections(first_fragment: int) -> st.SearchStrategy[str]:
     """Selections that spread no fragment before `first_fragment`, and maybe one that is not there."""
     directives = st.sampled_from(["", "", " @x", " @x @y"])
@@ -38,9 +41,8 @@ def some(each: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 @st.composite
 def documents(draw: st.DrawFn) -> str:
     """One or two operations and a few fragments, in any order; each fragment spreads only later ones."""
-    directives = st.sampled_from(["", " @x"])
-    parts = [f"query Q{number}{draw(directives)}{draw(selections(0))}" for number in range(draw(st.integers(1, 2)))]
-    parts += [f"fragment F{number} on T{draw(directives)}{draw(selections(number + 1))}" for number in range(FRAGMENTS)]
+    parts = [f"query Q{number}{draw(DIRECTIVES)}{draw(selections(0))}" for number in range(draw(st.integers(1, 2)))]
+    parts += [f"fragment F{number} on T{draw(DIRECTIVES)}{draw(selections(number + 1))}" for number in range(FRAGMENTS)]
     return " ".join(draw(st.permutations(parts)))
 
 

@@ -55,3 +55,4 @@ def await_status(server: Server, status: int) -> None:
     deadline = time.monotonic() + SECONDS
     while server.api.http.get("/readyz").status_code != status:
         assert time.monotonic() < deadline, f"/readyz never says {status}"
+        time.sleep(0.01)
