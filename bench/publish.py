@@ -20,7 +20,7 @@ from tests.towns import HAIKU, OPUS, rule
 
 TOWN: Final = "publishing"
 BEADS: Final = 12
-TIMES: Final = 60
+TIMES: Final = 200
 WARM: Final = 5
 FIRST: Final = 2  # the version that is in force before
 LABELED: Final = ("gt:pr-fixup", "gt:convoy", "gt:merge-request", "gt:escalation")

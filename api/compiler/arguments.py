@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Collection, Container, Sequence
 from itertools import count
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import strawberry
 from graphql import (
@@ -25,7 +25,8 @@ from graphql.language import (
     Visitor,
     visit,
 )
-from strawberry.types.arguments import convert_arguments
+from strawberry.types.arguments import InputContext, StrawberryArgument, convert_argument
+from strawberry.types.base import StrawberryOptional, get_object_definition
 
 from api.compiler.inputs import Variables, coercion_of_variables
 from api.compiler.reading import Bail, strawberry_field
@@ -144,9 +145,9 @@ class _Coercion:
     def __init__(self, schema: strawberry.Schema, operation: OperationDefinitionNode, asked: Sequence[Asked]) -> None:
         self._number = next(_NUMBERS)
         self._remembers = operation.operation is not OperationType.MUTATION
-        self._schema = schema
         self._texts = _texts_passed_on(operation, asked)
         self._asked = asked
+        self._conversions = [_conversions(schema, each) for each in asked]
         self._passed = [_passed_on(each, self._texts) for each in asked]
         self._others = [_without(each, names) for each, names in zip(asked, self._passed, strict=True)]
         declared = operation.variable_definitions or ()
@@ -182,15 +183,31 @@ class _Coercion:
     def _coerced(self, variables: dict[str, Any]) -> list[dict[str, Any]]:
         """All arguments but those that are passed on."""
         values = self._values(variables)
-        scalars, config = self._schema.schema_converter.scalar_registry, self._schema.config
         found = []
-        for each, (_, definition, node) in zip(self._asked, self._others, strict=True):
+        for (_, definition, node), conversions in zip(self._others, self._conversions, strict=True):
             try:
                 given = get_argument_values(definition, node, values)
             except GraphQLError as error:
                 raise Bail from error
-            found.append(convert_arguments(given, strawberry_field(each.definition).arguments, scalars, config))
+            found.append({made: convert(given[name]) for name, made, convert in conversions if name in given})
         return found
+
+
+def _conversions(schema: strawberry.Schema, asked: Asked) -> list[tuple[str, str, Callable[[Any], Any]]]:
+    """For each argument of a field its name, its Python name, and what makes of a coerced value what resolvers take."""
+    made_from = zip(asked.definition.args, strawberry_field(asked.definition).arguments, strict=True)
+    return [(name, argument.python_name, _conversion(schema, name, argument)) for name, argument in made_from]
+
+
+def _conversion(schema: strawberry.Schema, name: str, argument: StrawberryArgument) -> Callable[[Any], Any]:
+    """What `convert_argument` does; of inputs that say how they are made it does nothing else."""
+    kind, scalars, config = argument.type, schema.schema_converter.scalar_registry, schema.config
+    made = kind.of_type if type(kind) is StrawberryOptional else kind
+    definition = get_object_definition(made) if isinstance(made, type) else None
+    if definition is not None and (read := definition.from_input) is not None:
+        kept, context = cast("type", made), InputContext(None, config, scalars, (name,))
+        return lambda value: value if value is None or value is strawberry.UNSET else read(kept, value, context)
+    return lambda value: convert_argument(value, kind, scalars, config, path=(name,))
 
 
 def _texts_passed_on(operation: OperationDefinitionNode, asked: Sequence[Asked]) -> dict[str, bool]:

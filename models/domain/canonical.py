@@ -11,12 +11,12 @@ from typing import Final
 Json = Mapping[str, object] | list[object] | tuple[object, ...] | str | int | bool | None
 
 _LARGEST_INTEGER: Final = 2**53 - 1
+_spelled: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
 def canonical_bytes(value: object) -> bytes:
     """The one spelling of `value` as UTF-8 JSON. Raises `ValueError` for what the subset does not hold."""
-    text = json.dumps(_plain(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return text.encode("utf-8")  # a lone surrogate fails here, with UnicodeEncodeError, a ValueError
+    return _spelled(_plain(value)).encode("utf-8")  # a lone surrogate fails here, with UnicodeEncodeError, a ValueError
 
 
 def _plain(value: object) -> object:

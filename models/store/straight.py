@@ -4,11 +4,12 @@ A session, an engine and a greenlet for each take several times what SQLite does
 transaction that their session has begun: nobody else's turn can come in between, so that no statement has to wait.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple, cast
 
@@ -85,14 +86,25 @@ async def _pooled(engine: AsyncEngine) -> PoolProxiedConnection:
     return await engine.raw_connection()
 
 
-async def commit(session: AsyncSession) -> None:
-    """Commit what a session of `write_session` has written. Raises `DBAPIError`."""
+async def commit(session: AsyncSession, meanwhile: Callable[[], None]) -> None:
+    """Commit what a session of `write_session` has written. Raises `DBAPIError`.
+
+    The event loop does `meanwhile` once the commit is under way, while the disk takes it.
+    """
+    loop = asyncio.get_running_loop()
     driver = driver_of(session)
     if driver is None or session.in_transaction():
+        loop.call_soon(meanwhile)
         await session.commit()
     if driver is not None and driver.in_transaction:
         with _AsEnginesRaise("COMMIT"):
-            await to_its_end(driver.commit)
+            await to_its_end(partial(_commit, driver, loop, meanwhile))
+
+
+def _commit(driver: sqlite3.Connection, loop: asyncio.AbstractEventLoop, meanwhile: Callable[[], None]) -> None:
+    """Commit in a thread of its own, which only now has the interpreter: it keeps nobody from it while it waits."""
+    loop.call_soon_threadsafe(meanwhile)
+    driver.commit()
 
 
 def driver_of(session: AsyncSession) -> sqlite3.Connection | None:

@@ -165,9 +165,8 @@ class Store:
                 unit = WriteUnit(session=session, store=self)
                 result = await work(unit)
                 await write_out(session)
-                asyncio.get_running_loop().call_soon(unit.make)
                 try:
-                    await commit(session)
+                    await commit(session, unit.make)
                 except (SQLAlchemyError, OSError) as error:
                     if not _is_surely_undone(error):
                         raise OutcomeUnknownError from error
