@@ -146,6 +146,16 @@ def asking(reads: StrictReads, beads: list[str]) -> list[asyncio.Task[Any]]:
     return [asyncio.create_task(reads.beads([each])) for each in beads]
 
 
+async def outcomes_once_disconnected(url: str, tasks: list[asyncio.Task[Any]]) -> tuple[list[Any], int]:
+    """The outcomes, and how many connections of strict reads are left once there are none, for which it waits."""
+    onlooker = await asyncpg.connect(url)
+    told = await outcomes(tasks)
+    while left := await onlooker.fetchval(f"SELECT count(*){_OURS}", STRICT_READER):
+        pass
+    await onlooker.close()
+    return told, left
+
+
 async def outcomes(tasks: list[asyncio.Task[Any]]) -> list[Any]:
     """For each the bead that it heard of, or what was raised."""
     found = await asyncio.gather(*tasks, return_exceptions=True)
@@ -281,12 +291,7 @@ def test_connection__that_is_in_use_when_reads_are_closed__is_ended_after_it(dev
             waiting = asking(reads, beads[:1])
             await until_blocked(onlooker)
             await reads.close()
-        onlooker = await asyncpg.connect(dev.url)
-        told = await outcomes(waiting)
-        while left := await onlooker.fetchval(f"SELECT count(*){_OURS}", STRICT_READER):
-            pass
-        await onlooker.close()
-        return told, left
+        return await outcomes_once_disconnected(dev.url, waiting)
 
     assert run(dev.url, work) == (beads[:1], 0)
 
@@ -297,12 +302,7 @@ def test_reads__that_wait_for_a_connection_when_reads_are_closed__are_told(dev: 
         waiting = asking(reads, beads)
         await asyncio.sleep(0)
         await reads.close()
-        onlooker = await asyncpg.connect(dev.url)
-        told = await outcomes(waiting)
-        while left := await onlooker.fetchval(f"SELECT count(*){_OURS}", STRICT_READER):
-            pass
-        await onlooker.close()
-        return told, left
+        return await outcomes_once_disconnected(dev.url, waiting)
 
     assert run(dev.url, work) == ([StorageUnavailableError] * len(beads), 0)
 
