@@ -1,7 +1,8 @@
 """The values of a compiled operation: Python that reads them, checks them, and shapes them as they are answered."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import count
 from typing import Any, Final, NamedTuple
 
@@ -255,8 +256,15 @@ async def _together(*works: Coroutine[Any, Any, Any]) -> list[Any]:
         for task in tasks:
             if not task.cancelling():  # a second time would break off what it has to put in order
                 task.cancel()
-        await asyncio.wait(tasks)
+        await _ended(tasks)
         raise
+
+
+async def _ended(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Wait until each has ended, also where another failure or a deadline comes upon it: it hears of this one then."""
+    while not all(task.done() for task in tasks):
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait(tasks)
 
 
 def _strictly(coerce: Callable[[Any], Any]) -> Callable[[Any], Any]:

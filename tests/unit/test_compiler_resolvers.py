@@ -67,7 +67,7 @@ class Animal(Named):
         try:
             await asyncio.sleep(60)
         finally:
-            await asyncio.sleep(0.001)  # as whoever gives a connection back
+            await asyncio.sleep(0.001 * self.number)  # as whoever gives a connection back, not all at the same time
             info.context.ended.append(self.number)
         return "patient"
 
