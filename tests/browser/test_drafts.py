@@ -206,7 +206,7 @@ def mortal(url: str) -> Iterator[Mortal]:
 
 
 def test_pages__whose_server_is_killed_and_comes_back__say_so_and_go_on_by_themselves(url: str, visits: Visits) -> None:
-    visits.expected += ["ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET"]
+    visits.expected.append("net::ERR_")  # which one depends on how far each request was when its server was killed
     lost = "The server can't be reached."
     with mortal(url) as server:
         at = server.start()
