@@ -22,8 +22,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import Engine, event
 from sqlalchemy.pool import QueuePool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -93,8 +92,10 @@ class Metrics:
         # each combination of labels is looked up once
         self._request, self._operation = cache(self._requests.labels), cache(self._operations.labels)
         self._resolution, self._way = cache(self._resolutions.labels), cache(ways.labels)
-        self._watch_pool("read", store.database.reader)
-        self._watch_pool("write", store.database.writer)
+        self._pools = [
+            (self._in_use.labels(name), self._watched(name, engine.sync_engine))
+            for name, engine in (("read", store.database.reader), ("write", store.database.writer))
+        ]
 
     def begun(self) -> None:
         """Count a request that has begun."""
@@ -164,12 +165,14 @@ class Metrics:
     def _count_soon(self) -> None:
         """Have what is noted counted: several requests' together take less than each by itself."""
         if not self._is_to_count:
-            self._is_to_count = True
             asyncio.get_running_loop().call_later(_SOON_SECONDS, self._count)
+            self._is_to_count = True
 
     def _count(self) -> None:
         self._is_to_count = False
         self._in_flight.set(self._under_way)
+        for in_use, pool in self._pools:
+            in_use.set(pool.checkedout())
         for (fields, sources), seconds in self._answered.items():
             self._seconds[self._request("POST", GRAPHQL, "200")] += seconds
             for field in fields:
@@ -192,16 +195,20 @@ class Metrics:
         done, _ = await asyncio.wait({self._asking}, timeout=_DATABASE_SECONDS)
         return self._asking.result() if done else None
 
-    def _watch_pool(self, name: str, engine: AsyncEngine) -> None:
-        pool = engine.sync_engine.pool
+    def _watched(self, name: str, engine: Engine) -> QueuePool:
+        """The pool of an engine, whose every move is counted soon."""
+        pool = engine.pool
         if not isinstance(pool, QueuePool):
             raise TypeError(f"no pool to watch: {pool!r}")
-        in_use = self._in_use.labels(name)
-        in_use.set(0)
         self._most.labels(name).set(pool.size() + pool._max_overflow)  # noqa: SLF001  # it has no other way to tell
-        event.listen(engine.sync_engine, "checkout", lambda *_: in_use.set(pool.checkedout()))
-        # which is told before the connection is back
-        event.listen(engine.sync_engine, "checkin", lambda *_: in_use.set(pool.checkedout() - 1))
+        for move in ("checkout", "checkin"):
+            event.listen(engine, move, self._moved)
+        return pool
+
+    def _moved(self, *_: object) -> None:
+        if not self._is_to_count:
+            with suppress(RuntimeError):  # what is collected as garbage comes back at any time, also without a loop
+                self._count_soon()
 
 
 def _observe(histogram: Histogram, seconds: list[float]) -> None:
