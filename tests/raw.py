@@ -98,12 +98,16 @@ class Wire:
 
     def hears(self, words: bytes) -> bool:
         """Whether those bytes are said before the other end is gone."""
+        return words in self.said_until(words)
+
+    def said_until(self, words: bytes) -> bytes:
+        """All that is said until those bytes are, or the other end is gone."""
         heard = bytearray()
         for part in self._parts():
             heard += part
             if words in heard:
-                return True
-        return False
+                break
+        return bytes(heard)
 
     def closed(self) -> int:
         """The code that a WebSocket on which nothing else is said is closed with."""

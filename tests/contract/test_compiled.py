@@ -27,7 +27,7 @@ from tests.towns import make_town, publish, rule, sync
 
 SENT: Final = settings(
     THOROUGH,
-    max_examples=sized("compiled documents", quick=150, ci=1000),
+    max_examples=sized("compiled documents", quick=150, ci=600, full=1000),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 WAYS: Final = re.compile(r'townclerk_graphql_operations_total\{way="(\w+)"\} (\d+)')

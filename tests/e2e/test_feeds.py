@@ -22,6 +22,7 @@ from tests.writing import Writer, writing
 
 OVER = ("socket", "events")
 MANY = sized("feed_entries", quick=200, ci=1_000)
+KILLS = sized("feed_kills", quick=4, ci=8, full=20)  # of which the later have to be waited for, for seconds
 RECONNECTS = sized("reconnects", quick=16, ci=50)
 KILL = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()
@@ -107,11 +108,11 @@ def test_feeds__whose_listening_connection_is_killed_again_and_again__miss_none(
     killed = 0
     with ThreadPoolExecutor(len(subscribers)) as pool:
         feeds = [pool.submit(sequences, api, town_id, over, MANY + 3) for api, over in subscribers]
-        for _ in range(MANY // 50):
+        for _ in range(KILLS):
             killed += kill_a_listener(url)
-            writer.write(town_id, 50)
+            writer.write(town_id, MANY // KILLS)
         assert [feed.result(SECONDS) for feed in feeds] == [list(range(1, MANY + 4))] * 3
-    assert killed == MANY // 50
+    assert killed == KILLS
     counts = {"entries": MANY + 3, "subscribers": 3, "killed listeners": killed, "missing": 0, "twice": 0}
     report("The listening connection killed", backend, counts)
 

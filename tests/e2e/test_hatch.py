@@ -291,10 +291,11 @@ def waiting(
     heard: list[bytes] | None = None,
     way: tuple[str, ...] = UNPARSED,
     instead: bytes | None = None,
+    until: bytes | None = None,
 ) -> Iterator[Wire]:
     """A request that waits for a table that is taken. That is given back in the end, and what comes then is heard.
 
-    It is `body`'s, which is warmed, or that of one as long `instead`.
+    It is `body`'s, which is warmed, or that of one as long `instead`. Heard is all, or all `until` some bytes are.
     """
     warmed(api, body)
     with asyncio.Runner() as runner:
@@ -312,7 +313,7 @@ def waiting(
             yield made
             runner.run(taken.rollback())
             if heard is not None:
-                heard.append(made.ended())
+                heard.append(made.ended() if until is None else made.said_until(until))
             for connection in (holder, onlooker):
                 runner.run(connection.close())
 
@@ -388,7 +389,7 @@ def test_handshake__sent_along_with_a_question__is_answered_after_it(
     with guarded(databases.fresh(backend), stream_init_seconds=0.1) as server:
         body = about("resolution", filled(server.api))
         heard: list[bytes] = []
-        with waiting(server.api, body, heard, way) as made:
+        with waiting(server.api, body, heard, way, until=b"HTTP/1.1 101 ") as made:
             made.send(head(*HANDSHAKE, method="GET", api=server.api.holding(None)))
         [answers] = heard
         assert answers.startswith(b"HTTP/1.1 200 ")
