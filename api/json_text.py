@@ -41,7 +41,7 @@ def encode(answer: object) -> bytes:
 
 
 def _plain(body: bytes) -> dict[str, Any] | None:
-    """What a body says that is an object of plain values, of objects of such, and of lists of text; None for any other.
+    """What a body says that is an object of plain values, such objects, and lists of either kind; None for any other.
 
     The quick reader takes the last of keys that stand twice. There are none where there are as many colons as keys and
     text account for: whatever was dropped had a colon too. Only escapes could make up for it.
@@ -73,12 +73,29 @@ def _colons(found: dict[str, Any], deepest: int) -> int:
                 return -1
             colons += below
         elif kind is list:
-            if not _TEXT.issuperset(map(type, value)):
+            below = _colons_of_all(value, deepest)
+            if below < 0:
                 return -1
-            colons += "".join(value).count(":")
+            colons += below
         elif kind not in _EXACT:
             return -1
         colons += name.count(":")
+    return colons
+
+
+def _colons_of_all(found: list[Any], deepest: int) -> int:
+    """`_colons` of a list of text or of objects."""
+    kinds = set(map(type, found))
+    if kinds <= _TEXT:
+        return "".join(found).count(":")
+    if kinds != _OBJECT:
+        return -1
+    colons = 0
+    for each in found:
+        below = _colons(each, deepest - 1)
+        if below < 0:
+            return -1
+        colons += below
     return colons
 
 
@@ -96,6 +113,7 @@ def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 _TEXT: Final = frozenset({str})
+_OBJECT: Final = frozenset({dict})
 _EXACT: Final = frozenset({int, bool, type(None)})  # which both readers read alike; of integers those of 64 bits
-_DEEPEST: Final = 4  # objects in objects: variables, an input, and what may be in it
+_DEEPEST: Final = 5  # objects in objects: variables, an input, its draft, and the overrides of that
 _STRICT: Final = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
