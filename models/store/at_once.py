@@ -7,7 +7,10 @@ COMMIT, which waits for the disk, and a statement whose turn it is not, which is
 import asyncio
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, Final, TypeVar
 
 from sqlalchemy.dialects import registry
@@ -17,8 +20,8 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool
 from sqlalchemy.util import await_only
 
 T = TypeVar("T")
+Jobs = SimpleQueue[Callable[[], None]]
 
-_WAITING: Final = ThreadPoolExecutor(thread_name_prefix="sqlite")  # of its own: no commit waits for what others do
 _ROWS_AT_ONCE: Final = 100  # written by one statement; each takes microseconds
 
 DRIVER: Final = "sqlite+at_once"
@@ -104,16 +107,18 @@ async def to_its_end(work: Callable[[], T]) -> T:
     """What `work` gives, in another thread. Who is cancelled waits for its end: it has the connection until then."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[T] = loop.create_future()
+    jobs = _idle_thread()
 
     def run() -> None:
         try:
-            result = work()
+            tell = partial(ended.set_result, work())
         except BaseException as error:  # noqa: BLE001  # raised where it is waited for
-            loop.call_soon_threadsafe(ended.set_exception, error)
-        else:
-            loop.call_soon_threadsafe(ended.set_result, result)
+            tell = partial(ended.set_exception, error)
+        _IDLE.append(jobs)
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(tell)
 
-    _WAITING.submit(run)
+    jobs.put(run)
     try:
         return await asyncio.shield(ended)
     except asyncio.CancelledError:
@@ -124,6 +129,25 @@ async def to_its_end(work: Callable[[], T]) -> T:
                 continue
         ended.exception()  # which asyncio would report, had nobody looked
         raise
+
+
+# What threads that have nothing to do wait for. An executor would take half of the time that a quick disk does, most of
+# it after the work, while whoever waits for it can't go on; and no commit is to wait for what else such threads do.
+_IDLE: Final[list[Jobs]] = []
+
+
+def _idle_thread() -> Jobs:
+    """A thread's jobs. There are no more of these than connections, each of which has one thing done at a time."""
+    with suppress(IndexError):
+        return _IDLE.pop()
+    jobs: Jobs = SimpleQueue()
+    Thread(target=_work, args=(jobs,), name="sqlite", daemon=True).start()
+    return jobs
+
+
+def _work(jobs: Jobs) -> None:
+    while True:
+        jobs.get()()
 
 
 registry.register("sqlite.at_once", __name__, "AtOnceDialect")

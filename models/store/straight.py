@@ -6,11 +6,11 @@ transaction that their session has begun: nobody else's turn can come in between
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections import namedtuple
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import lru_cache, partial
-from types import SimpleNamespace
 from typing import Any, Final, NamedTuple, cast
 
 from sqlalchemy import ClauseElement, Connection, PoolProxiedConnection, Select
@@ -28,7 +28,7 @@ Values = Mapping[str, Any]
 Process = Callable[[Any], Any]
 
 _DIALECT: Final = AtOnceDialect()
-_INSTANT: Final = Instant().dialect_impl(_DIALECT)
+_SPELLED: Final = Instant().dialect_impl(_DIALECT).bind_processor(_DIALECT)
 _INSTANTS: Final = 1000  # whose texts are kept
 _STATEMENTS: Final = 200  # that are kept compiled, many times more than there are
 
@@ -44,13 +44,29 @@ class _SyncSession(Session):
 
 
 class StraightSession(AsyncSession):
-    """A session of one write to SQLite, whose transaction has begun on `driver`."""
+    """A session of one write to SQLite, whose transaction has begun on `driver`.
+
+    It is made one when something is asked of it that only a session has: most writes ask nothing.
+    """
 
     sync_session_class = _SyncSession
 
     def __init__(self, engine: AsyncEngine, pooled: PoolProxiedConnection) -> None:
-        super().__init__(expire_on_commit=False, info={"engine": engine.sync_engine, "pooled": pooled})
+        self._made_of = {"engine": engine.sync_engine, "pooled": pooled}
         self.driver = cast("sqlite3.Connection", pooled.driver_connection)
+
+    def __getattr__(self, name: str) -> Any:
+        if self._is_made:
+            raise AttributeError(name)
+        super().__init__(expire_on_commit=False, info=self._made_of)
+        return getattr(self, name)
+
+    @property
+    def _is_made(self) -> bool:
+        return "sync_session" in self.__dict__
+
+    def in_transaction(self) -> bool:
+        return self._is_made and super().in_transaction()
 
 
 @asynccontextmanager
@@ -113,20 +129,28 @@ def driver_of(session: AsyncSession) -> sqlite3.Connection | None:
 
 
 class _Ready(NamedTuple):
-    """A statement as SQLite reads it, its parameters in order, and how the rows that it gives are read."""
+    """A statement as SQLite reads it, the names of its parameters in order, and what makes rows of those it finds.
+
+    Of parameters and columns few have to be processed: those are listed with their places.
+    """
 
     text: str
-    parameters: tuple[tuple[str, Process | None], ...]
-    columns: tuple[tuple[str, Process | None], ...]
+    parameters: tuple[str, ...]
+    bound: tuple[tuple[int, Process], ...]
+    row: Callable[[Iterable[Any]], Any]
+    read: tuple[tuple[int, Process], ...]
 
     def given(self, values: Values) -> list[Any]:
-        return [values[name] if process is None else process(values[name]) for name, process in self.parameters]
+        return _processed([values[name] for name in self.parameters], self.bound)
 
-    def read(self, row: Sequence[Any]) -> SimpleNamespace:
-        named = zip(self.columns, row, strict=True)
-        return SimpleNamespace(
-            **{name: value if process is None else process(value) for (name, process), value in named}
-        )
+    def found(self, row: Sequence[Any]) -> Any:
+        return self.row(_processed(list(row), self.read) if self.read else row)
+
+
+def _processed(values: list[Any], processes: Iterable[tuple[int, Process]]) -> list[Any]:
+    for place, process in processes:
+        values[place] = process(values[place])
+    return values
 
 
 def read_rows(driver: sqlite3.Connection, statement: Select[Any], values: Values) -> list[Any]:
@@ -134,7 +158,7 @@ def read_rows(driver: sqlite3.Connection, statement: Select[Any], values: Values
     ready = _ready(statement, frozenset(values))
     with _AsEnginesRaise(ready.text):
         found = driver.execute(ready.text, ready.given(values)).fetchall()
-    return [ready.read(row) for row in found]
+    return [ready.found(row) for row in found]
 
 
 def write_row(driver: sqlite3.Connection, statement: ClauseElement, values: Values) -> int:
@@ -158,9 +182,21 @@ def _ready(statement: Any, names: frozenset[str]) -> _Ready:
     columns = statement.selected_columns if isinstance(statement, Select) else ()
     return _Ready(
         text=str(compiled),
-        parameters=tuple((name, _bind_processor(_type(compiled.binds[name]))) for name in compiled.positiontup),
-        columns=tuple((str(column.key), _type(column).result_processor(_DIALECT, None)) for column in columns),
+        parameters=tuple(compiled.positiontup),
+        bound=_with_places(_bind_processor(_type(compiled.binds[name])) for name in compiled.positiontup),
+        row=_rows([str(column.key) for column in columns]),
+        read=_with_places(_type(column).result_processor(_DIALECT, None) for column in columns),
     )
+
+
+def _rows(names: Sequence[str]) -> Callable[[Iterable[Any]], Any]:
+    """What makes rows of values that go by those names."""
+    kind: Any = namedtuple("Found", names)  # type: ignore[misc]  # noqa: PYI024  # names that are known only now
+    return kind._make
+
+
+def _with_places(processes: Iterable[Process | None]) -> tuple[tuple[int, Process], ...]:
+    return tuple((place, process) for place, process in enumerate(processes) if process is not None)
 
 
 def _bind_processor(kind: TypeEngine[Any]) -> Process | None:
@@ -170,8 +206,7 @@ def _bind_processor(kind: TypeEngine[Any]) -> Process | None:
 
 @lru_cache(maxsize=_INSTANTS)
 def _instant(instant: datetime | None) -> Any:
-    process = _INSTANT.bind_processor(_DIALECT)
-    return instant if process is None else process(instant)
+    return instant if _SPELLED is None else _SPELLED(instant)
 
 
 def _type(element: Any) -> TypeEngine[Any]:
