@@ -144,6 +144,7 @@ class Metrics:
 
     async def show(self, _request: Request) -> Response:
         """Answer with all numbers in Prometheus' text format; without those of the database while it is away."""
+        said = await self._standing()
         self._count()
         shown = CollectorRegistry(auto_describe=False)
         if self._shared:
@@ -151,7 +152,7 @@ class Metrics:
             _AllProcesses(shown, path=self._shared)  # type: ignore[no-untyped-call]  # it has no types
         else:
             shown.register(self._own)
-        shown.register(_DatabaseNumbers(await self._standing()))
+        shown.register(_DatabaseNumbers(said))
         return Response(
             prometheus_client.generate_latest(shown), headers={"content-type": prometheus_client.CONTENT_TYPE_LATEST}
         )

@@ -91,7 +91,7 @@ class _Coercions:
 
     def of(self, kind: GraphQLInputType) -> Coercion:
         if isinstance(kind, GraphQLNonNull):
-            return self._of_values(kind.of_type)
+            return _unless_null(self._of_values(kind.of_type), kind.of_type)
         coerce = self._of_values(kind)
         return lambda value: None if value is None else coerce(value)
 
@@ -135,6 +135,19 @@ class _Coercions:
             return coerced
 
         return coerce
+
+
+def _unless_null(coerce: Coercion, kind: GraphQLNullableInputType) -> Coercion:
+    """Of a type that has no null. Only scalars may take one for a value; all else takes it for none of its own."""
+    if not isinstance(kind, GraphQLScalarType) or kind.name in _TEXTS:
+        return coerce
+
+    def coerce_any(value: Any) -> Any:
+        if value is None:
+            raise Bail
+        return coerce(value)
+
+    return coerce_any
 
 
 def _of_list(of_item: Coercion) -> Coercion:

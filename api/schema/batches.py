@@ -53,18 +53,22 @@ class Batches(Generic[K, V]):
 
     async def _serve(self) -> None:
         keys, self._waiting = self._waiting, []
-        for start in range(0, len(keys), self._most):
-            await self._serve_some(keys[start : start + self._most])
+        try:
+            for start in range(0, len(keys), self._most):
+                await self._serve_some(keys[start : start + self._most])
+        finally:
+            for key in keys:
+                self._asked[key].cancel()  # where it is given up before it is told
 
     async def _serve_some(self, keys: list[K]) -> None:
         waiting = [self._asked[key] for key in keys]
         try:
-            values = await self._read(keys)
+            told = list(zip(waiting, await self._read(keys), strict=True))
         except Exception as error:  # noqa: BLE001  # whatever it is, it is told to those who wait
             for each in waiting:
                 each.set_exception(error)
         else:
-            for each, value in zip(waiting, values, strict=True):
+            for each, value in told:
                 each.set_result(value)
 
 

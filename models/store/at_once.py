@@ -5,6 +5,7 @@ COMMIT, which waits for the disk, and a statement whose turn it is not, which is
 """
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
@@ -134,6 +135,7 @@ async def to_its_end(work: Callable[[], T]) -> T:
 # What threads that have nothing to do wait for. An executor would take half of the time that a quick disk does, most of
 # it after the work, while whoever waits for it can't go on; and no commit is to wait for what else such threads do.
 _IDLE: Final[list[Jobs]] = []
+os.register_at_fork(after_in_child=_IDLE.clear)  # a child has none of its parent's threads
 
 
 def _idle_thread() -> Jobs:

@@ -54,6 +54,7 @@ class StraightSession(AsyncSession):
     def __init__(self, engine: AsyncEngine, pooled: PoolProxiedConnection) -> None:
         self._made_of = {"engine": engine.sync_engine, "pooled": pooled}
         self.driver = cast("sqlite3.Connection", pooled.driver_connection)
+        self.is_committed = False
 
     def __getattr__(self, name: str) -> Any:
         if self._is_made:
@@ -103,24 +104,31 @@ async def _pooled(engine: AsyncEngine) -> PoolProxiedConnection:
 
 
 async def commit(session: AsyncSession, meanwhile: Callable[[], None]) -> None:
-    """Commit what a session of `write_session` has written. Raises `DBAPIError`.
+    """Commit what a session of `write_session` has written, and has written out. Raises `DBAPIError`.
 
     The event loop does `meanwhile` once the commit is under way, while the disk takes it.
     """
     loop = asyncio.get_running_loop()
-    driver = driver_of(session)
-    if driver is None or session.in_transaction():
+    if not isinstance(session, StraightSession):
         loop.call_soon(meanwhile)
         await session.commit()
-    if driver is not None and driver.in_transaction:
-        with _AsEnginesRaise("COMMIT"):
-            await to_its_end(partial(_commit, driver, loop, meanwhile))
+        return
+    if not session.driver.in_transaction:
+        raise RuntimeError("SQLite has undone the transaction: nothing of it is left to be committed")
+    with _AsEnginesRaise("COMMIT"):
+        await to_its_end(partial(_commit, session, loop, meanwhile))
 
 
-def _commit(driver: sqlite3.Connection, loop: asyncio.AbstractEventLoop, meanwhile: Callable[[], None]) -> None:
+def _commit(session: StraightSession, loop: asyncio.AbstractEventLoop, meanwhile: Callable[[], None]) -> None:
     """Commit in a thread of its own, which only now has the interpreter: it keeps nobody from it while it waits."""
     loop.call_soon_threadsafe(meanwhile)
-    driver.commit()
+    session.driver.commit()
+    session.is_committed = True
+
+
+def is_committed(session: AsyncSession) -> bool:
+    """Whether a session is known to have made its commit, though whoever waited for that gave up."""
+    return isinstance(session, StraightSession) and session.is_committed
 
 
 def driver_of(session: AsyncSession) -> sqlite3.Connection | None:

@@ -20,7 +20,7 @@ from models.store.engine import Database
 from models.store.kept import KeptRows
 from models.store.lookups import is_busy
 from models.store.rows import write_out
-from models.store.straight import commit, write_session
+from models.store.straight import commit, is_committed, write_session
 from models.store.tables import CompiledSet, TableCache, TableKey
 from models.store.wake import notify
 
@@ -167,6 +167,10 @@ class Store:
                 await write_out(session)
                 try:
                     await commit(session, unit.make)
+                except asyncio.CancelledError:
+                    if is_committed(session):
+                        unit.committed()  # for others, who go on
+                    raise
                 except (SQLAlchemyError, OSError) as error:
                     if not _is_surely_undone(error):
                         raise OutcomeUnknownError from error

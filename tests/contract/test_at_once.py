@@ -12,6 +12,7 @@ from sqlalchemy import delete, func, make_url, text
 from sqlmodel import select
 
 from models.store.policies import ModelRow
+from models.store.straight import driver_of
 from models.store.unit import Session, StorageUnavailableError, Store, WriteUnit
 from tests.chains import with_store
 from tests.databases import Databases
@@ -60,19 +61,46 @@ def test_write__while_another_process_writes__waits_and_the_loop_goes_on(url: st
     assert added == 1
 
 
-def test_write__cancelled_at_its_commit__leaves_the_connection_to_the_next(url: str) -> None:
-    async def work(store: Store) -> int:
+def test_write__cancelled_at_its_commit__is_told_if_stored_and_leaves_the_connection_to_the_next(url: str) -> None:
+    told: list[frozenset[str]] = []
+
+    async def add(unit: WriteUnit, name: str) -> None:
+        await unit.announce([name])
+        await add_model(unit, name)
+
+    async def work(store: Store) -> tuple[int, int]:
+        store.after_commit.append(told.append)
         before = await store.fetch(models)
-        for number in range(20):
-            writing = asyncio.create_task(store.write(partial(add_model, name=f"model-{number}")))
+        cancelled = 0
+        for number in range(100):
+            writing = asyncio.create_task(store.write(partial(add, name=f"model-{number}")))
             for _ in range(number):
                 await asyncio.sleep(0)
             writing.cancel()
             await asyncio.wait([writing])
-        await store.write(add_model)
+            cancelled += writing.cancelled()
+        await store.write(partial(add, name="the last"))
+        return cancelled, await store.fetch(models) - before
+
+    cancelled, stored = with_store(url, work)
+    assert len(told) == stored
+    assert stored + cancelled > 101, "some were cancelled and stored"
+
+
+def test_write__whose_transaction_sqlite_has_undone__is_not_told_as_done(url: str) -> None:
+    async def work(store: Store) -> int:
+        async def undone(unit: WriteUnit) -> None:
+            await add_model(unit)
+            driver = driver_of(unit.session)
+            assert driver is not None
+            driver.rollback()  # as it does by itself when the disk is full
+
+        before = await store.fetch(models)
+        with pytest.raises(RuntimeError):
+            await store.write(undone)
         return await store.fetch(models) - before
 
-    assert with_store(url, work) >= 1
+    assert with_store(url, work) == 0
 
 
 def test_write__of_more_rows_than_take_no_time__is_written_whole(url: str) -> None:

@@ -20,7 +20,9 @@ SCHEMA: Final = build_schema(
     input Whole { parts: [Part!]! first: Part count: Int = 3 sold: Boolean grid: [[Int]] colour: Colour! = GREEN }
     input Nested { word: String! within: Nested }
     input One @oneOf { word: String number: Int }
-    type Query { ask(whole: Whole, nested: Nested, one: One): String }
+    scalar Anything
+    input Any { some: Anything! other: Anything }
+    type Query { ask(any: Any, whole: Whole, nested: Nested, one: One): String }
     """
 )
 LEAVES: Final = (
@@ -30,7 +32,7 @@ LEAVES: Final = (
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.sampled_from(["RED", "GREEN", "BLUE", "", "é"])
 )
-NAMES: Final = ("id", "name", "size", "colours", "parts", "first", "count", "sold", "grid", "colour", "word", "within")
+NAMES: Final = "id name size colours parts first count sold grid colour word within some other".split()
 ANYTHING: Final = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4)
 )
@@ -66,6 +68,9 @@ DECLARED: Final = (
     "$x: Int = 4",
     "$x: Nested",
     "$x: One!",
+    "$x: Any!",
+    "$x: Anything!",
+    "$x: [Anything!]",
 )
 
 

@@ -9,20 +9,27 @@ from typing import TypeVar
 import pytest
 
 from api.schema.batches import Batches
+from tests.sizes import SECONDS
 
 T = TypeVar("T")
 
 
+FAULTS: dict[int, BaseException] = {13: LookupError(), 17: asyncio.CancelledError()}
+
+
 def run(work: Callable[[Batches[int, int]], Awaitable[T]], *, most: int = 10) -> tuple[T, list[list[int]]]:
-    """What `work` gives with batches that double their keys, and what was read. The key 13 can't be read."""
+    """What `work` gives with batches that double their keys, and what was read.
+
+    The keys of `FAULTS` can't be read, and for 19 too little is.
+    """
     reads: list[list[int]] = []
 
     async def read(keys: list[int]) -> list[int]:
         reads.append(keys)
         await asyncio.sleep(0)
-        if 13 in keys:
-            raise LookupError
-        return [2 * key for key in keys]
+        for key in FAULTS.keys() & keys:
+            raise FAULTS[key]
+        return [2 * key for key in keys if key != 19]
 
     async def with_batches() -> T:
         return await work(Batches(read, most=most))
@@ -49,6 +56,15 @@ def test_key__asked_again__is_not_read_again() -> None:
 
 def test_keys__more_than_a_read_takes__are_read_by_several() -> None:
     assert run(lambda batches: batches.load_many(range(5)), most=2) == ([0, 2, 4, 6, 8], [[0, 1], [2, 3], [4]])
+
+
+@pytest.mark.parametrize("key", [13, 17, 19])
+@pytest.mark.parametrize("most", [1, 2, 10])
+def test_read__that_fails_in_any_way__leaves_nobody_waiting(key: int, most: int) -> None:
+    async def work(batches: Batches[int, int]) -> set[asyncio.Future[int]]:
+        return (await asyncio.wait([batches.load(each) for each in (1, key, 3, 4)], timeout=SECONDS))[1]
+
+    assert run(work, most=most)[0] == set()
 
 
 def test_read__that_fails__is_told_to_all_whom_it_should_have_served() -> None:
