@@ -32,7 +32,9 @@ LEAVES: Final = (
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.sampled_from(["RED", "GREEN", "BLUE", "", "é"])
 )
-NAMES: Final = "id name size colours parts first count sold grid colour word within some other".split()
+OF_PARTS: Final = ("id", "name", "size", "colours")
+OF_WHOLES: Final = ("parts", "first", "count", "sold", "grid", "colour")
+NAMES: Final = (*OF_PARTS, *OF_WHOLES, "word", "within", "some", "other")
 ANYTHING: Final = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4)
 )
