@@ -1,6 +1,5 @@
 """The arguments of a compiled operation, read from variables."""
 
-import json
 from collections.abc import Callable, Collection, Container, Sequence
 from itertools import count
 from typing import Any, Final, NamedTuple, cast
@@ -31,9 +30,8 @@ from strawberry.types.base import StrawberryOptional, get_object_definition
 from api.compiler.inputs import Variables, coercion_of_variables
 from api.compiler.reading import Bail, strawberry_field
 
-_LONGEST: Final = 500  # characters of variables, as JSON, whose arguments are remembered
+_LONGEST: Final = 500  # characters of variables, as Python spells them, whose arguments are remembered
 _MOST: Final = 1000  # of those, of all operations
-_spelled: Final = json.JSONEncoder(sort_keys=True).encode
 _TEXTS: Final = frozenset({"ID", "String"})
 _TEXT: Final = frozenset({str})
 _TESTS: Final = {  # by a type as `named_type` has it, whether a value is none of it, in Python
@@ -170,7 +168,7 @@ class _Coercion:
         own = {name: variables[name] for name in self._names if name in variables}
         if not self._remembers:
             return self._coerced(own)
-        spelling = _spelled(own) if own else ""
+        spelling = repr(own)  # which tells 1 from true, as no dict's keys would
         if len(spelling) > _LONGEST:
             return self._coerced(own)
         found = _REMEMBERED.get((self._number, spelling))

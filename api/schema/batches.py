@@ -14,13 +14,20 @@ class Batches(Generic[K, V]):
 
     A read begins once those have run that are ready to, and those that they make ready: so fields that are resolved at
     the same time share it. Where it fails, all whom it should have served are told. Who gives up does so for nobody
-    else.
+    else. What is `known` by a key is told at once, unless it is None.
     """
 
-    __slots__ = ("_asked", "_most", "_read", "_tasks", "_waiting")
+    __slots__ = ("_asked", "_known", "_most", "_read", "_tasks", "_waiting")
 
-    def __init__(self, read: Callable[[list[K]], Awaitable[Sequence[V]]], *, most: int) -> None:
+    def __init__(
+        self,
+        read: Callable[[list[K]], Awaitable[Sequence[V]]],
+        *,
+        most: int,
+        known: Callable[[K], V | None] = lambda _: None,
+    ) -> None:
         self._read = read
+        self._known = known
         self._most = most
         self._asked: dict[K, asyncio.Future[V]] = {}
         self._waiting: list[K] = []
@@ -41,6 +48,10 @@ class Batches(Generic[K, V]):
         if found is None:
             loop = asyncio.get_running_loop()
             found = self._asked[key] = loop.create_future()
+            known = self._known(key)
+            if known is not None:
+                found.set_result(known)
+                return found
             if not self._waiting:
                 loop.call_soon(self._begin)
             self._waiting.append(key)

@@ -39,17 +39,18 @@ def _by_key(
 
     async def load(keys: list[K]) -> list[V | None]:
         asked = [looked_up(key) for key in keys]
-        known = {} if kept is None else {key: row for key in asked if (row := kept.get(key)) is not None}
-        storable = [key for key in asked if key not in known and _is_storable(key)]
+        storable = [key for key in asked if _is_storable(key)]
         found: Mapping[K, V] = {}
         if storable:
             found = await read(lambda session: query(session, storable))
             if kept is not None:
                 for key, row in found.items():
                     kept.keep(key, row)
-        return [known.get(key, found.get(key)) for key in asked]
+        return [found.get(key) for key in asked]
 
-    return Batches(load, most=_MAX_BATCH)
+    if kept is None:
+        return Batches(load, most=_MAX_BATCH)
+    return Batches(load, most=_MAX_BATCH, known=lambda key: kept.get(looked_up(key)))
 
 
 def _is_storable(key: object) -> bool:

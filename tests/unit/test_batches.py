@@ -54,6 +54,21 @@ def test_key__asked_again__is_not_read_again() -> None:
     assert run(work) == ([2, 4, 2], [[1], [2]])
 
 
+def test_key__that_is_known__is_told_at_once_and_not_read() -> None:
+    reads: list[list[int]] = []
+
+    async def read(keys: list[int]) -> list[int]:
+        reads.append(keys)
+        return [2 * key for key in keys]
+
+    async def ask() -> tuple[bool, list[int]]:
+        batches = Batches(read, most=10, known={3: 7}.get)
+        return batches.load(3).done(), await batches.load_many([1, 3])
+
+    assert asyncio.run(ask()) == (True, [2, 7])
+    assert reads == [[1]]
+
+
 def test_keys__more_than_a_read_takes__are_read_by_several() -> None:
     assert run(lambda batches: batches.load_many(range(5)), most=2) == ([0, 2, 4, 6, 8], [[0, 1], [2, 3], [4]])
 
