@@ -55,12 +55,18 @@ class StraightSession(AsyncSession):
         self._made_of = {"engine": engine.sync_engine, "pooled": pooled}
         self.driver = cast("sqlite3.Connection", pooled.driver_connection)
         self.is_committed = False
+        self._changes_before = self.driver.total_changes
 
     def __getattr__(self, name: str) -> Any:
         if self._is_made:
             raise AttributeError(name)
         super().__init__(expire_on_commit=False, info=self._made_of)
         return getattr(self, name)
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether the transaction holds anything that the disk has to take."""
+        return self.driver.total_changes > self._changes_before
 
     @property
     def _is_made(self) -> bool:
@@ -90,7 +96,7 @@ async def write_session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
         try:
             yield straight
         finally:
-            if straight.in_transaction():
+            if straight.in_transaction() and not straight.is_committed:
                 await straight.close()
     finally:
         pooled.close()
@@ -116,7 +122,10 @@ async def commit(session: AsyncSession, meanwhile: Callable[[], None]) -> None:
     if not session.driver.in_transaction:
         raise RuntimeError("SQLite has undone the transaction: nothing of it is left to be committed")
     with _AsEnginesRaise("COMMIT"):
-        await to_its_end(partial(_commit, session, loop, meanwhile))
+        if session.has_changed:
+            await to_its_end(partial(_commit, session, loop, meanwhile))
+        else:
+            session.driver.commit()
 
 
 def _commit(session: StraightSession, loop: asyncio.AbstractEventLoop, meanwhile: Callable[[], None]) -> None:
