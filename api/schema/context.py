@@ -50,18 +50,6 @@ class Context:
     def __post_init__(self) -> None:
         self.read_anew()
 
-    def anew(self, operation: Operation) -> "Context":
-        """The same for another operation, which nothing was read for yet."""
-        return Context(
-            store=self.store,
-            asker=self.asker,
-            listener=self.listener,
-            weight=self.weight,
-            answer_by=self.answer_by,
-            operation=operation,
-            act=self.act,
-        )
-
     async def caller(self) -> Caller:
         """On whose account a change is made. Raises `StorageUnavailableError`."""
         return await self.asker.caller(self.store)

@@ -6,7 +6,7 @@ asks them anew, from the beginning, and tells; but a mutation that was made is n
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from strawberry.types.execution import ExecutionResult
@@ -62,7 +62,7 @@ class Executor:
         if compiled is None:
             return None
         variables = asked.variables or {}
-        own = context.anew(Operation(compiled=True))
+        own = replace(context, operation=Operation(compiled=True))
         try:
             plan = compiled.plan(variables)
             own.operation.kind, own.operation.fields = plan.kind, plan.fields
