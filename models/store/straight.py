@@ -10,7 +10,9 @@ from collections import namedtuple
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from enum import StrEnum
 from functools import lru_cache, partial
+from operator import itemgetter
 from typing import Any, Final, NamedTuple, cast
 
 from sqlalchemy import ClauseElement, Connection, PoolProxiedConnection, Select
@@ -22,7 +24,7 @@ from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.store.at_once import AtOnceDialect, execute, execute_many, to_its_end
-from models.store.base import Instant
+from models.store.base import Instant, Word
 
 Values = Mapping[str, Any]
 Process = Callable[[Any], Any]
@@ -87,12 +89,16 @@ async def write_session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
         async with AsyncSession(engine, expire_on_commit=False) as session:
             yield session
         return
-    with _AsEnginesRaise(dialect.begin):
+    try:
         pooled = await _pooled(engine)
+    except sqlite3.Error as error:
+        raise _as_engines_raise(error, dialect.begin) from error
     try:
         straight = StraightSession(engine, pooled)
-        with _AsEnginesRaise(dialect.begin):
+        try:
             await execute(straight.driver, dialect.begin)
+        except sqlite3.Error as error:
+            raise _as_engines_raise(error, dialect.begin) from error
         try:
             yield straight
         finally:
@@ -121,11 +127,13 @@ async def commit(session: AsyncSession, meanwhile: Callable[[], None]) -> None:
         return
     if not session.driver.in_transaction:
         raise RuntimeError("SQLite has undone the transaction: nothing of it is left to be committed")
-    with _AsEnginesRaise("COMMIT"):
+    try:
         if session.has_changed:
             await to_its_end(partial(_commit, session, loop, meanwhile))
         else:
             session.driver.commit()
+    except sqlite3.Error as error:
+        raise _as_engines_raise(error, "COMMIT") from error
 
 
 def _commit(session: StraightSession, loop: asyncio.AbstractEventLoop, meanwhile: Callable[[], None]) -> None:
@@ -146,50 +154,61 @@ def driver_of(session: AsyncSession) -> sqlite3.Connection | None:
 
 
 class _Ready(NamedTuple):
-    """A statement as SQLite reads it, the names of its parameters in order, and what makes rows of those it finds.
+    """A statement as SQLite reads it, what takes its parameters out of values, and what makes rows of those it finds.
 
     Of parameters and columns few have to be processed: those are listed with their places.
     """
 
     text: str
-    parameters: tuple[str, ...]
+    parameters: Callable[[Values], tuple[Any, ...]]
     bound: tuple[tuple[int, Process], ...]
-    row: Callable[[Iterable[Any]], Any]
+    row: Callable[[Sequence[Any]], Any]
     read: tuple[tuple[int, Process], ...]
 
-    def given(self, values: Values) -> list[Any]:
-        return _processed([values[name] for name in self.parameters], self.bound)
+    def given(self, values: Values) -> Sequence[Any]:
+        return _processed(self.parameters(values), self.bound)
 
-    def found(self, row: Sequence[Any]) -> Any:
-        return self.row(_processed(list(row), self.read) if self.read else row)
+    def found(self, rows: Iterable[Sequence[Any]]) -> list[Any]:
+        if self.read:
+            rows = [_processed(row, self.read) for row in rows]
+        return list(map(self.row, rows))
 
 
-def _processed(values: list[Any], processes: Iterable[tuple[int, Process]]) -> list[Any]:
+def _processed(values: Sequence[Any], processes: Iterable[tuple[int, Process]]) -> Sequence[Any]:
+    if not processes:
+        return values
+    processed = list(values)
     for place, process in processes:
-        values[place] = process(values[place])
-    return values
+        processed[place] = process(processed[place])
+    return processed
 
 
 def read_rows(driver: sqlite3.Connection, statement: Select[Any], values: Values) -> list[Any]:
     """The rows that a statement finds. Raises `DBAPIError`."""
     ready = _ready(statement, frozenset(values))
-    with _AsEnginesRaise(ready.text):
-        found = driver.execute(ready.text, ready.given(values)).fetchall()
-    return [ready.found(row) for row in found]
+    try:
+        return ready.found(driver.execute(ready.text, ready.given(values)).fetchall())
+    except sqlite3.Error as error:
+        raise _as_engines_raise(error, ready.text) from error
 
 
 def write_row(driver: sqlite3.Connection, statement: ClauseElement, values: Values) -> int:
     """How many rows a statement changed. Raises `DBAPIError`."""
     ready = _ready(statement, frozenset(values))
-    with _AsEnginesRaise(ready.text):
+    try:
         return driver.execute(ready.text, ready.given(values)).rowcount
+    except sqlite3.Error as error:
+        raise _as_engines_raise(error, ready.text) from error
 
 
 async def write_rows(driver: sqlite3.Connection, statement: ClauseElement, rows: Sequence[Values]) -> None:
     """Execute a statement for each of several rows. Raises `DBAPIError`."""
     ready = _ready(statement, frozenset(rows[0]))
-    with _AsEnginesRaise(ready.text):
-        await execute_many(driver, ready.text, [ready.given(values) for values in rows])
+    given = [_processed(ready.parameters(values), ready.bound) for values in rows]
+    try:
+        await execute_many(driver, ready.text, given)
+    except sqlite3.Error as error:
+        raise _as_engines_raise(error, ready.text) from error
 
 
 @lru_cache(maxsize=_STATEMENTS)
@@ -199,17 +218,22 @@ def _ready(statement: Any, names: frozenset[str]) -> _Ready:
     columns = statement.selected_columns if isinstance(statement, Select) else ()
     return _Ready(
         text=str(compiled),
-        parameters=tuple(compiled.positiontup),
+        parameters=_taken(tuple(compiled.positiontup)),
         bound=_with_places(_bind_processor(_type(compiled.binds[name])) for name in compiled.positiontup),
         row=_rows([str(column.key) for column in columns]),
         read=_with_places(_type(column).result_processor(_DIALECT, None) for column in columns),
     )
 
 
-def _rows(names: Sequence[str]) -> Callable[[Iterable[Any]], Any]:
-    """What makes rows of values that go by those names."""
+def _taken(names: tuple[str, ...]) -> Callable[[Values], tuple[Any, ...]]:
+    """What takes values by those names, as a tuple also where there are less than two."""
+    return itemgetter(*names) if len(names) > 1 else lambda values: tuple(values[name] for name in names)
+
+
+def _rows(names: Sequence[str]) -> Callable[[Sequence[Any]], Any]:
+    """What makes rows of values that go by those names: as many as there are, so that nobody has to count them."""
     kind: Any = namedtuple("Found", names)  # type: ignore[misc]  # noqa: PYI024  # names that are known only now
-    return kind._make
+    return partial(tuple.__new__, kind)
 
 
 def _with_places(processes: Iterable[Process | None]) -> tuple[tuple[int, Process], ...]:
@@ -218,7 +242,13 @@ def _with_places(processes: Iterable[Process | None]) -> tuple[tuple[int, Proces
 
 def _bind_processor(kind: TypeEngine[Any]) -> Process | None:
     """What makes a type's values such as SQLite takes. The instant of a write stands in nearly all of its rows."""
-    return _instant if isinstance(kind, Instant) else kind.bind_processor(_DIALECT)
+    if isinstance(kind, Instant):
+        return _instant
+    return _word if isinstance(kind, Word) else kind.bind_processor(_DIALECT)
+
+
+def _word(word: StrEnum | None) -> str | None:
+    return None if word is None else str.__str__(word)
 
 
 @lru_cache(maxsize=_INSTANTS)
@@ -231,16 +261,6 @@ def _type(element: Any) -> TypeEngine[Any]:
     return found
 
 
-class _AsEnginesRaise:
-    """Has a driver's errors raised as engines raise them; takes less than a generator would."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        if isinstance(error, sqlite3.Error):
-            raise DBAPIError.instance(self._text, None, error, sqlite3.Error, dialect=_DIALECT) from error
+def _as_engines_raise(error: sqlite3.Error, text: str) -> Exception:
+    """A driver's error as engines raise it."""
+    return DBAPIError.instance(text, None, error, sqlite3.Error, dialect=_DIALECT)
