@@ -122,7 +122,8 @@ class Desk:
 
     async def _known_models(self, model_ids: set[str]) -> Collection[str]:
         """Those of the catalogue. It knows what the town's rules say now, as nothing is ever taken out of it."""
-        in_use = {candidate.model for candidate in self.current.table.candidates}
+        current = self.current.override_set
+        in_use = {rule.model for rule in (*current.profile.rules, *current.rules)}
         others = model_ids - in_use
         return in_use if not others else in_use | await policies.known_models(self.session, others)
 

@@ -8,7 +8,6 @@ from models.domain.audit import CENTRAL_CHAIN
 from models.domain.errors import InvalidInput, Problem, Refused, TooMany, refuse_if_any
 from models.domain.overrides import OverrideSet
 from models.domain.profiles import ProfileTable, is_own
-from models.domain.resolution import compile_table
 from models.domain.rules import DraftRule, Rule, check_profile_rules, model_problems
 from models.domain.vocabulary import MAX_OVERRIDES, OWN_PROFILE_PREFIX, is_profile_name
 from models.services.history import Caller
@@ -53,7 +52,7 @@ def profile_owner(town_id: str, name: str) -> str:
 def compiled(override_set: OverrideSet) -> CompiledSet:
     """A set as `TableCache` gives it, without being read."""
     owner = profile_owner(override_set.town_id, override_set.profile.name)
-    return CompiledSet(profile_owner=owner, override_set=override_set, table=compile_table(override_set))
+    return CompiledSet(profile_owner=owner, override_set=override_set)
 
 
 async def latest_profile(session: AsyncSession, owner: str, name: str, *, locking: bool) -> ProfileTable | None:

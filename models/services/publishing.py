@@ -190,7 +190,7 @@ async def install(unit: WriteUnit, caller: Caller, successors: Sequence[Successo
     await insert_sets(unit, caller, [(each.head, each.new) for each in successors], why)
     moves = []
     for each in successors:
-        unit.makes((each.new.town_id, each.new.version), partial(compiled, each.new))
+        unit.makes((each.new.town_id, each.new.version), compiled(each.new))
         if may_move(each.current.override_set, each.new):
             moves.append(TableMove(head=each.head, before=each.current.table, after=compile_table(each.new)))
     await move_desired(unit, moves)

@@ -4,7 +4,6 @@ A session, an engine and a greenlet for each take several times what SQLite does
 transaction that their session has begun: nobody else's turn can come in between, so that no statement has to wait.
 """
 
-import asyncio
 import sqlite3
 from collections import namedtuple
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -65,6 +64,11 @@ class StraightSession(AsyncSession):
         super().__init__(expire_on_commit=False, info=self._made_of)
         return getattr(self, name)
 
+    def commit_driver(self) -> None:
+        """Commit past the session, in whatever thread."""
+        self.driver.commit()
+        self.is_committed = True
+
     @property
     def has_changed(self) -> bool:
         """Whether the transaction holds anything that the disk has to take."""
@@ -115,32 +119,20 @@ async def _pooled(engine: AsyncEngine) -> PoolProxiedConnection:
     return await engine.raw_connection()
 
 
-async def commit(session: AsyncSession, meanwhile: Callable[[], None]) -> None:
-    """Commit what a session of `write_session` has written, and has written out. Raises `DBAPIError`.
-
-    The event loop does `meanwhile` once the commit is under way, while the disk takes it.
-    """
-    loop = asyncio.get_running_loop()
+async def commit(session: AsyncSession) -> None:
+    """Commit what a session of `write_session` has written, and has written out. Raises `DBAPIError`."""
     if not isinstance(session, StraightSession):
-        loop.call_soon(meanwhile)
         await session.commit()
         return
     if not session.driver.in_transaction:
         raise RuntimeError("SQLite has undone the transaction: nothing of it is left to be committed")
     try:
         if session.has_changed:
-            await to_its_end(partial(_commit, session, loop, meanwhile))
+            await to_its_end(session.commit_driver)
         else:
             session.driver.commit()
     except sqlite3.Error as error:
         raise _as_engines_raise(error, "COMMIT") from error
-
-
-def _commit(session: StraightSession, loop: asyncio.AbstractEventLoop, meanwhile: Callable[[], None]) -> None:
-    """Commit in a thread of its own, which only now has the interpreter: it keeps nobody from it while it waits."""
-    loop.call_soon_threadsafe(meanwhile)
-    session.driver.commit()
-    session.is_committed = True
 
 
 def is_committed(session: AsyncSession) -> bool:

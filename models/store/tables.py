@@ -20,11 +20,14 @@ ProfileKey = tuple[str, str, int]
 
 @dataclass(frozen=True, kw_only=True)
 class CompiledSet:
-    """An override set with the table made of it. `profile_owner` says whose profile it lies over."""
+    """An override set with what is made of it once it is asked for. `profile_owner` says whose profile it lies over."""
 
     profile_owner: str
     override_set: OverrideSet
-    table: Table
+
+    @cached_property
+    def table(self) -> Table:
+        return compile_table(self.override_set)
 
     @cached_property
     def effective_rules(self) -> tuple[EffectiveRule, ...]:
@@ -74,9 +77,7 @@ class TableCache:
         compiled = {}
         for key, row in rows.items():
             override_set = mapping.override_set(row, overrides.get(key, []), profiles[_profile_key(row)])
-            compiled[key] = CompiledSet(
-                profile_owner=row.profile_owner, override_set=override_set, table=compile_table(override_set)
-            )
+            compiled[key] = CompiledSet(profile_owner=row.profile_owner, override_set=override_set)
         return compiled
 
     async def _profile_tables(

@@ -77,7 +77,6 @@ class WriteUnit:
     session: AsyncSession
     store: "Store"
     _moved: set[str] = field(default_factory=set, init=False)
-    _making: dict[TableKey, Callable[[], CompiledSet]] = field(default_factory=dict, init=False)
     _made: dict[TableKey, CompiledSet] = field(default_factory=dict, init=False)
 
     async def announce(self, chains: Iterable[str]) -> None:
@@ -87,19 +86,12 @@ class WriteUnit:
         if new and not self.store.database.is_sqlite:
             await notify(self.session, sorted(new))
 
-    def makes(self, key: TableKey, make: Callable[[], CompiledSet]) -> None:
-        """Have a set that the unit stores kept after the commit. `make` gives it as reading it back would."""
-        self._making[key] = make
-
-    def make(self) -> None:
-        """Make what is to be kept: there is time for it while the disk takes the commit."""
-        while self._making:
-            key, make = self._making.popitem()
-            self._made[key] = make()
+    def makes(self, key: TableKey, compiled: CompiledSet) -> None:
+        """Have a set that the unit stores kept after the commit, which is as reading it back would give it."""
+        self._made[key] = compiled
 
     def committed(self) -> None:
         """Keep what was made, and tell this process what was announced."""
-        self.make()
         self.store.tables.keep(self._made)
         for hook in self.store.after_commit:
             hook(frozenset(self._moved))
@@ -166,7 +158,7 @@ class Store:
                 result = await work(unit)
                 await write_out(session)
                 try:
-                    await commit(session, unit.make)
+                    await commit(session)
                 except asyncio.CancelledError:
                     if is_committed(session):
                         unit.committed()  # for others, who go on
