@@ -50,10 +50,14 @@ class Reply(NamedTuple):
     pass_on: Callable[[Mapping[str, Any]], None]
 
 
+# Headers by their names, with where in the text of the head their values begin and end.
+Places = tuple[tuple[bytes, int, int], ...]
+
+
 class Head(NamedTuple):
     """What matters of a request's head: `mark` is its credential's, `length` that of the body.
 
-    `recurs` says that others are likely to have the same, to the byte.
+    `recurs` says that others are likely to have the same, to the byte. `places` are where their values are found.
     """
 
     mark: bytes
@@ -62,6 +66,7 @@ class Head(NamedTuple):
     request_id: bytes | None
     length: int
     recurs: bool
+    places: Places = ()
 
 
 class Counts(Protocol):

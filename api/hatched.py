@@ -7,10 +7,11 @@ from typing import Any, Final, cast
 
 from httptools import HttpRequestParser
 from starlette.types import Scope
-from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn._types import ASGI3Application, HTTPScope
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from api.hatch import HATCH, Hatch, Reply
+from api.flow import JoiningWay
+from api.hatch import HATCH, Hatch, Places, Reply
 from api.patience import BoundedHttp
 
 _OK: Final = STATUS_LINE[200]
@@ -23,8 +24,8 @@ class HatchedHttp(BoundedHttp):
     """Offers each request to the path of the hatch, once it is all here.
 
     One that is here in one piece, and has a head that the hatch knows, is not even parsed: the same text meant the same
-    before. Where the application has to answer it, it is parsed like any other. What comes while such a request waits
-    for its answer waits too.
+    before, also to the application. One that waits at the hatch in vain is parsed like any other. What comes while a
+    request waits there for its answer waits too.
     """
 
     _hatch: Hatch | None = None
@@ -67,7 +68,7 @@ class HatchedHttp(BoundedHttp):
     # ---- without being parsed
 
     def _answers(self, data: bytes) -> bool:
-        """Whether it is a whole request, with a head that is known, which the hatch has taken."""
+        """Whether it is a whole request, with a head that is known, which the hatch or the application has taken."""
         hatch = self._hatch
         if hatch is None or self._in_message or self._under_way is not None or self.flow.write_paused:
             return False
@@ -80,8 +81,37 @@ class HatchedHttp(BoundedHttp):
         state = hatch.offer(head, data[end:], Reply(self._answer, partial(self._pass_on, data)))
         if state is None:
             return True
-        self._waits, self._was_offered = False, state
+        self._waits = False
+        if head.places:
+            self._begin_as_before(head.places, data, end, state)
+            return True
+        self._was_offered = state
         return False
+
+    def _begin_as_before(self, places: Places, data: bytes, end: int, state: Mapping[str, Any]) -> None:
+        """Have the application answer a request that is all here, whose head was parsed before."""
+        HttpToolsProtocol.on_message_begin(self)
+        path = self.app_state[HATCH].path
+        target = {"method": "POST", "path": path, "raw_path": path.encode("ascii"), "query_string": b""}
+        cast("dict[str, Any]", self.scope).update(target)
+        self.headers.extend((name, data[begin:stop]) for name, begin, stop in places)
+        message_event = asyncio.Event()
+        message_event.set()
+        self.cycle = cycle = RequestResponseCycle(
+            scope=self.scope,
+            transport=cast("asyncio.Transport", JoiningWay(self.transport)),
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=message_event,
+            expect_100_continue=False,
+            keep_alive=True,
+            on_response=self.on_response_complete,
+        )
+        cycle.body, cycle.more_body = bytearray(data[end:]), False
+        self._begin(cycle, self.app, state)
 
     def _answer(self, lines: bytes, body: bytes) -> None:
         """Answer the request that waits."""
@@ -149,7 +179,10 @@ class HatchedHttp(BoundedHttp):
             self._begin(cycle, app, state)
 
     def _unless_taken(self, cycle: RequestResponseCycle, app: ASGI3Application) -> Mapping[str, Any] | None:
-        """What the application is to know of a request; None where the hatch has taken it, and knows its head now."""
+        """What the application is to know of a request; None where the hatch has taken it.
+
+        Its head is known from now on if whoever asks was.
+        """
         hatch, length = self._hatch, len(cycle.body)
         if hatch is None or self.flow.write_paused:
             return _NO_STATE
@@ -159,8 +192,9 @@ class HatchedHttp(BoundedHttp):
         reply = Reply(partial(self._answer_to, cycle), partial(self._begin, cycle, app))
         state = hatch.offer(head, bytes(cycle.body), reply)
         end = _end_of_head(self._piece)
-        if state is None and len(self._piece) == end + length:
-            hatch.learn(self._piece[:end], head)
+        if (state is None or "asked" in state) and len(self._piece) == end + length:
+            text = self._piece[:end]
+            hatch.learn(text, head._replace(places=_places(text, cycle.scope)))
         return state
 
     def _begin(self, cycle: RequestResponseCycle, app: ASGI3Application, state: Mapping[str, Any] = _NO_STATE) -> None:
@@ -181,6 +215,19 @@ class HatchedHttp(BoundedHttp):
         self.transport.write(b"".join((_OK, _as_lines(self.server_state.default_headers), lines, end, body)))
         if not keep_alive:
             self.transport.close()
+
+
+def _places(text: bytes, scope: HTTPScope) -> Places:
+    """Where in the text of a head to find what its headers hold, of which nothing is kept; none if it can't be told.
+
+    Any place that reads so will do: whatever is known by this text reads the same there.
+    """
+    if scope["query_string"] or scope["raw_path"] != scope["path"].encode():
+        return ()
+    begins = [(name, text.find(value), len(value)) for name, value in scope["headers"]]
+    if any(begin < 0 for _, begin, _ in begins):
+        return ()
+    return tuple((name, begin, begin + length) for name, begin, length in begins)
 
 
 _spelled: tuple[object, bytes] = (None, b"")

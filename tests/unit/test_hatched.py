@@ -8,6 +8,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Final
 
+import pytest
 import uvicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,7 +23,8 @@ PATH: Final = "/graphql"
 SECONDS: Final = 3
 # What bodies begin with: who answers them, and whether it is known at once.
 SOON, LATER, MORE_SOON, MORE_LATER, NOT_TAKEN = b"soon ", b"later ", b"more soon ", b"more later ", b"not taken "
-KINDS: Final = (SOON, LATER, MORE_SOON, MORE_LATER, NOT_TAKEN)
+UNKNOWN: Final = b"unknown "  # whoever asks
+KINDS: Final = (SOON, LATER, MORE_SOON, MORE_LATER, NOT_TAKEN, UNKNOWN)
 ANSWER: Final = re.compile(rb"HTTP/1\.1 200 OK\r\n(?:[a-z-]+: [^\r]*\r\n)*\r\n(hatch|app[ a-z]*):(.*?)!", re.DOTALL)
 
 
@@ -67,6 +69,7 @@ class Hatch:
     def __init__(self) -> None:
         self.heads: dict[bytes, Head] = {}
         self.offered: list[bytes] = []
+        self.scopes: list[dict[str, object]] = []  # those that the application was given
         self.known = self.heads.get
 
     def learn(self, text: bytes, head: Head) -> None:
@@ -80,7 +83,9 @@ class Hatch:
     def offer(self, _head: Head, body: bytes, reply: Reply) -> dict[str, bool] | None:
         self.offered.append(body)
         if body.startswith(NOT_TAKEN):
-            return {"not taken": True}
+            return {"not taken": True, "asked": True}
+        if body.startswith(UNKNOWN):
+            return {"unknown": True}
 
         def tell() -> None:
             if body.startswith((MORE_SOON, MORE_LATER)):
@@ -126,7 +131,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if message["type"] != "http.request":
             return
         body, more = body + message["body"], message["more_body"]
-    said = [word for word in ("spent", "not taken") if word in scope["state"]]
+    scope["state"][HATCH].scopes.append(dict(scope))
+    said = [word for word in ("spent", "not taken", "unknown") if word in scope["state"]]
     answer = " ".join(["app", *said]).encode() + b":" + body + b"!"
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(answer))]})
     await send({"type": "http.response.body", "body": answer})
@@ -216,17 +222,56 @@ def test_requests__in_whatever_pieces__are_answered_once_and_in_their_order(
 
 
 def test_request__that_was_passed_on__says_so_to_the_application() -> None:
-    for kind in (MORE_SOON, MORE_LATER, NOT_TAKEN):
+    said = {MORE_SOON: b"app spent", MORE_LATER: b"app spent", NOT_TAKEN: b"app not taken", UNKNOWN: b"app unknown"}
+    for kind, answered in said.items():
         known = request(SOON.ljust(len(kind), b"0"))
         connection, transport = connected(partial(feed_slowly, requests=[known, request(kind)]))
         assert connection.offered[1:] == [kind]
-        assert answers(transport)[1] == (b"app not taken" if kind == NOT_TAKEN else b"app spent", kind)
+        assert answers(transport)[1] == (answered, kind)
 
 
 def test_request__with_a_head_that_was_parsed_before__is_not_parsed() -> None:
     sent = [SOON + b"1", SOON + b"2", LATER + b"2", LATER + b"3"]
     connection, transport = connected(partial(feed_slowly, requests=list(map(request, sent))))
     assert [body for _, body in answers(transport)] == sent
+    assert connection.parsed == 2
+
+
+ODD_LINES: Final = (
+    (),
+    (b"X-Padded: \t between \t ", b"X-Close:to", b"X-Empty:", b"X-Blank: "),
+    (b"X-Twice: 1", b"x-twice: 2", b"X-TWICE: 1"),
+    (b"Colons: a:b: c", b"X-Host: X-Host"),
+    (b"X-Latin: \xe9\xff", b"Accept: */*"),
+)
+
+
+@pytest.mark.parametrize("lines", ODD_LINES)
+def test_application__of_a_request_that_is_not_parsed__hears_what_it_would_of_a_parsed_one(
+    lines: tuple[bytes, ...],
+) -> None:
+    sent = [NOT_TAKEN + b"1", NOT_TAKEN + b"2"]
+    requests = [request(body, *lines) for body in sent]
+    connection, transport = connected(partial(feed_slowly, requests=requests))
+    assert [body for _, body in answers(transport)] == sent
+    assert connection.parsed == 1
+    parsed, unparsed = connection.app_state[HATCH].scopes
+    assert parsed == unparsed
+    assert parsed["headers"] is not unparsed["headers"]
+
+
+@pytest.mark.parametrize("first", [b"POST /graphql?a=b HTTP/1.1", b"POST /%67raphql HTTP/1.1"])
+def test_request__whose_head_says_more_than_its_lines__is_parsed_each_time(first: bytes) -> None:
+    odd = request(NOT_TAKEN + b"1").replace(b"POST /graphql HTTP/1.1", first)
+    connection, transport = connected(partial(feed_slowly, requests=[odd, odd]))
+    assert len(answers(transport)) == connection.parsed == 2
+    parsed, again = connection.app_state[HATCH].scopes
+    assert parsed == again
+
+
+def test_head__of_somebody_unknown__is_not_learned() -> None:
+    connection, _ = connected(partial(feed_slowly, requests=[request(UNKNOWN + b"1")] * 2))
+    assert connection.app_state[HATCH].heads == {}
     assert connection.parsed == 2
 
 
