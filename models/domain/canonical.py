@@ -1,17 +1,19 @@
 """Canonical JSON bytes: the subset of RFC 8785 (JSON Canonicalization Scheme) that Townclerk's records need.
 
-Objects with ASCII keys, arrays, strings, integers within ±(2^53 - 1), booleans and null. Within it the bytes are those
-of RFC 8785; what is outside (floating-point numbers, other keys, lone surrogates) is refused, never approximated.
+Objects with ASCII keys, arrays, strings, integers within ±(2^53 - 1), booleans and null, nested at most 100 deep. The
+bytes are those of RFC 8785; what is outside (floating-point numbers, other keys, lone surrogates) is refused, never
+approximated.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import NoneType
 from typing import Any, Final
 
 Json = Mapping[str, object] | list[object] | tuple[object, ...] | str | int | bool | None
 
 _LARGEST_INTEGER: Final = 2**53 - 1
+_DEEPEST: Final = 100  # levels, of which a value that holds no others is one
 _ANY: Final = frozenset({str, bool, NoneType})  # whose values all have a spelling
 
 
@@ -39,19 +41,29 @@ _spelled: Final = json.JSONEncoder(
 
 def _check(value: object) -> None:
     """Raise `ValueError` for what `json` spells and the subset does not hold."""
-    waiting: list[Any] = [value]
-    for each in waiting:  # which grows meanwhile
-        if type(each) in _ANY or isinstance(each, str):
-            continue
-        if isinstance(each, int):
-            if abs(each) > _LARGEST_INTEGER:
+    level: list[Any] = [value]
+    for _ in range(_DEEPEST):
+        below: list[Any] = []
+        for each in level:
+            if type(each) in _ANY or isinstance(each, str):
+                continue
+            if not isinstance(each, int):
+                below.extend(_held_by(each))
+            elif abs(each) > _LARGEST_INTEGER:
                 raise ValueError(f"{each} is too large for an integer of RFC 8785")
-        elif isinstance(each, (dict, Mapping)):  # dict first: it is nearly always one, and quick to tell
-            for key in each:
-                if not (isinstance(key, str) and key.isascii()):
-                    raise ValueError(f"{key!r} can't be a key: only ASCII strings can")
-            waiting.extend(each.values())
-        elif isinstance(each, (list, tuple)):
-            waiting.extend(each)
-        else:
-            raise ValueError(f"{type(each).__name__} has no canonical form here")  # noqa: TRY004  # all are of one kind
+        if not below:
+            return
+        level = below
+    raise ValueError(f"nothing here is nested more than {_DEEPEST} deep")
+
+
+def _held_by(value: object) -> Iterable[object]:
+    """The values that an object or an array holds. Raises `ValueError` for what is neither, and for other keys."""
+    if isinstance(value, (list, tuple)):
+        return value
+    if not isinstance(value, (dict, Mapping)):  # dict first: it is nearly always one, and quick to tell
+        raise ValueError(f"{type(value).__name__} has no canonical form here")  # noqa: TRY004  # all are of one kind
+    for key in value:
+        if not (isinstance(key, str) and key.isascii()):
+            raise ValueError(f"{key!r} can't be a key: only ASCII strings can")
+    return value.values()

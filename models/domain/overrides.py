@@ -6,12 +6,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
+from operator import attrgetter
+from typing import Final
 
 from models.domain.canonical import canonical_bytes
 from models.domain.errors import DuplicateRule, InvalidInput, Refused
 from models.domain.profiles import ProfileTable
 from models.domain.rules import Rule, RuleKey
 from models.domain.vocabulary import MAX_VERSION, Actor, Role
+
+_BY_SORT_KEY: Final = attrgetter("rule.key.sort_key")
 
 
 class RuleSource(StrEnum):
@@ -55,17 +59,16 @@ class OverrideSet:
     def __post_init__(self) -> None:
         if not 1 <= self.version <= MAX_VERSION:
             raise Refused(InvalidInput(path=("version",), expected=f"from 1 to {MAX_VERSION}"))
-        seen: set[RuleKey] = set()
-        for override in self.overrides:
-            if override.rule.key in seen:
-                raise Refused(DuplicateRule(key=override.rule.key.spelling, path=("overrides",)))
-            seen.add(override.rule.key)
+        if len(self.models_by_key) < len(self.overrides):
+            keys = [override.rule.key for override in self.overrides]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise Refused(DuplicateRule(key=twice.spelling, path=("overrides",)))
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        return tuple(override.rule for override in self.overrides)
+        return tuple([override.rule for override in self.overrides])
 
-    @property
+    @cached_property
     def models_by_key(self) -> dict[RuleKey, str]:
         return {override.rule.key: override.rule.model for override in self.overrides}
 
@@ -96,7 +99,7 @@ class OverrideSet:
         merged = {key: EffectiveRule(rule=rule, source=RuleSource.PROFILE) for key, rule in base.items()}
         for rule in self.rules:
             merged[rule.key] = EffectiveRule(rule=rule, source=RuleSource.OVERRIDE, replaces=base.get(rule.key))
-        return tuple(sorted(merged.values(), key=lambda effective: effective.rule.key.sort_key))
+        return tuple(sorted(merged.values(), key=_BY_SORT_KEY))
 
     def stale_keys(self) -> frozenset[RuleKey]:
         """Keys of overrides whose profile says another model now than when they were set."""
@@ -135,7 +138,9 @@ def next_set(current: OverrideSet, choice: Choice, *, at: datetime, by: Actor) -
     An override that reads as before keeps who set it, when, and what the profile said then; under another profile the
     last of these is asked anew. Everything else is new.
     """
-    before = {override.rule.key: override for override in current.overrides if override.rule.key not in choice.renewed}
+    before = {override.rule.key: override for override in current.overrides}
+    for key in choice.renewed:
+        before.pop(key, None)
     now = choice.profile.models_by_key
     overrides = []
     for rule in choice.rules:
@@ -150,7 +155,7 @@ def next_set(current: OverrideSet, choice: Choice, *, at: datetime, by: Actor) -
         version=current.version + 1,
         profile=choice.profile,
         honor_bead_models=choice.honor_bead_models,
-        overrides=tuple(sorted(overrides, key=lambda override: override.rule.key.sort_key)),
+        overrides=tuple(sorted(overrides, key=_BY_SORT_KEY)),
     )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
@@ -18,7 +19,7 @@ from models.domain.rules import Rule, RuleKey, ordered
 from models.domain.vocabulary import MAX_VERSION, OWN_PROFILE_PREFIX, Role, is_model_id, is_profile_name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ProfileTable:
     """One version of a profile: its rules, most specific first, and the small model that goes with all of them.
 
@@ -31,6 +32,7 @@ class ProfileTable:
     rules: tuple[Rule, ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "rules", ordered(self.rules))
         problems: list[Problem] = []
         if not is_profile_name(self.name):
             problems.append(InvalidInput(path=("name",), expected="a profile's name"))
@@ -43,9 +45,8 @@ class ProfileTable:
         if len(self.models_by_key) < len(self.rules):
             problems.append(DuplicateRule(key=self.name, path=("rules",)))
         refuse_if_any(problems)
-        object.__setattr__(self, "rules", ordered(self.rules))
 
-    @property
+    @cached_property
     def models_by_key(self) -> dict[RuleKey, str]:
         return {rule.key: rule.model for rule in self.rules}
 

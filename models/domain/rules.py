@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from operator import attrgetter
 from typing import Final, Self
 
 from models.domain.errors import (
@@ -34,6 +35,8 @@ ROLE_TITLE: Final[Mapping[Role | None, str]] = {
 }
 
 _KEYS: Final = 10_000  # that are kept, of less than a kilobyte each
+_RULES: Final = 10_000  # likewise, of models that are registered or stored
+_BY_SORT_KEY: Final = attrgetter("key.sort_key")
 
 _SPELLING: Final = re.compile(r"(\*|mayor|polecat|refinery)(?:\[([^\]]+)\])?(?:@(.+))?")
 
@@ -137,6 +140,12 @@ class Rule:
             raise Refused(InvalidModel(model=self.model))
 
 
+@lru_cache(maxsize=_RULES)
+def rule_of(key: RuleKey, model: str) -> Rule:
+    """The rule of these parts, one for all the tables that it stands in: versions mostly repeat each other's rules."""
+    return Rule(key=key, model=model)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftKey:
     """A key as someone typed it: nothing about it is known to be right yet."""
@@ -158,7 +167,7 @@ class DraftRule(DraftKey):
 
 
 def ordered(rules: Sequence[Rule]) -> tuple[Rule, ...]:
-    return tuple(sorted(rules, key=lambda rule: rule.key.sort_key))
+    return tuple(sorted(rules, key=_BY_SORT_KEY))
 
 
 def check_profile_rules(drafts: Sequence[DraftRule], *, models: Collection[str]) -> tuple[Rule, ...]:
@@ -201,7 +210,7 @@ def _checked(
 ) -> tuple[Rule, ...]:
     """The rules of one table. `may_stand` tells what is wrong in this very table with a draft and its key, if legal."""
     problems: list[Problem] = []
-    models_by_key: dict[RuleKey, str] = {}
+    places: dict[RuleKey, int] = {}
     for index, draft in enumerate(drafts):
         found = model_problems(draft.model, models=models)
         key = None
@@ -210,13 +219,12 @@ def _checked(
         except Refused as refused:
             found.extend(refused.problems)
         found.extend(may_stand(draft, key))
-        if key is not None:
-            if key in models_by_key:
-                found.append(DuplicateRule(key=key.spelling))
-            models_by_key.setdefault(key, draft.model)
-        problems.extend(problem.under(index) for problem in found)
+        if key is not None and places.setdefault(key, index) != index:
+            found.append(DuplicateRule(key=key.spelling))
+        if found:
+            problems.extend(problem.under(index) for problem in found)
     refuse_if_any(problems)
-    return ordered([Rule(key=key, model=model) for key, model in models_by_key.items()])
+    return ordered([rule_of(key, drafts[place].model) for key, place in places.items()])
 
 
 def model_problems(model: str, *, models: Collection[str], path: tuple[str, ...] = ("model",)) -> list[Problem]:

@@ -8,7 +8,7 @@ from models.domain.mayor import ModelPair
 from models.domain.overrides import Override, OverrideSet
 from models.domain.profiles import ProfileTable
 from models.domain.resolution import Task
-from models.domain.rules import Rule, rule_key
+from models.domain.rules import rule_key, rule_of
 from models.domain.vocabulary import Actor, BeadStatus, BeadType, OverrideSetCause, Role
 from models.store.mayor import MayorObservationRow, MayorSignalRow
 from models.store.policies import OverrideRow, OverrideSetRow, ProfileRuleRow, ProfileVersionRow
@@ -21,7 +21,7 @@ def profile_table(row: ProfileVersionRow, rules: Iterable[ProfileRuleRow]) -> Pr
         name=row.name,
         version=row.version,
         small_model=row.small_model,
-        rules=tuple(Rule(key=rule_key(_role(rule.role), rule.label, None), model=rule.model) for rule in rules),
+        rules=tuple(rule_of(rule_key(_role(rule.role), rule.label, None), rule.model) for rule in rules),
     )
 
 
@@ -42,7 +42,7 @@ def profile_rule_rows(owner: str, table: ProfileTable) -> list[ProfileRuleRow]:
 
 def override(row: OverrideRow) -> Override:
     return Override(
-        rule=Rule(key=rule_key(_role(row.role), row.label, row.rig_id), model=row.model),
+        rule=rule_of(rule_key(_role(row.role), row.label, row.rig_id), row.model),
         profile_model_when_set=row.profile_model_when_set,
         set_at=row.set_at,
         set_by=Actor(actor_id=row.actor_id, on_behalf_of=row.on_behalf_of),

@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from models.domain.canonical import canonical_bytes
 
 LARGEST = 2**53 - 1
+DEEPEST = 100
+CIRCLE: list[object] = []
+CIRCLE.append(CIRCLE)
 
 # RFC 8785 as published: the strings and literals of section 3.2.2, integers of appendix B, and those files of the
 # test data beside it (github.com/cyberphone/json-canonicalization) that hold neither fractions nor other keys.
@@ -88,12 +91,24 @@ def test_canonical_bytes__frozen_values__are_those_of_the_plain_ones(value: obje
         {"\ud800": 1},
         {1: "a"},
         {None: "a"},
+        {1: "a", "b": "c"},
+        {("a",): 1},
+        CIRCLE,
     ],
 )
 def test_canonical_bytes__outside_the_subset__are_refused(value: object) -> None:
     for inside in (value, [value], {"key": [None, value]}):
         with pytest.raises(ValueError, match=r"."):
             canonical_bytes(inside)
+
+
+def test_canonical_bytes__nested_deeply__are_those_down_to_a_hundred_levels() -> None:
+    nested: Any = None
+    for _ in range(DEEPEST - 1):
+        nested = [nested]
+    assert canonical_bytes(nested) == rfc8785.dumps(nested)
+    with pytest.raises(ValueError, match=str(DEEPEST)):
+        canonical_bytes([nested])
 
 
 def test_canonical_bytes__keys_in_any_order__are_equal() -> None:
