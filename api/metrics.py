@@ -92,9 +92,13 @@ class Metrics:
         # each combination of labels is looked up once
         self._request, self._operation = cache(self._requests.labels), cache(self._operations.labels)
         self._resolution, self._way = cache(self._resolutions.labels), cache(ways.labels)
+        database = store.database
         self._pools = [
-            (self._in_use.labels(name), self._watched(name, engine.sync_engine))
-            for name, engine in (("read", store.database.reader), ("write", store.database.writer))
+            (self._in_use.labels(name), self._watched(name, engine.sync_engine), own)
+            for name, engine, own in (
+                ("read", database.reader, int),
+                ("write", database.writer, lambda: database.is_writing),
+            )
         ]
 
     def begun(self) -> None:
@@ -172,8 +176,8 @@ class Metrics:
     def _count(self) -> None:
         self._is_to_count = False
         self._in_flight.set(self._under_way)
-        for in_use, pool in self._pools:
-            in_use.set(pool.checkedout())
+        for in_use, pool, own in self._pools:
+            in_use.set(pool.checkedout() + own())
         for (fields, sources), seconds in self._answered.items():
             self._seconds[self._request("POST", GRAPHQL, "200")] += seconds
             for field in fields:

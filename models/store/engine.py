@@ -19,6 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from models.store.at_once import DRIVER, PATIENCE_MS
 from models.store.lookups import Lookups
+from models.store.one_writer import OneWriter
 
 _SQLITE_PRAGMAS: Final = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON")
 _READ_ONLY: Final = "PRAGMA query_only=ON"
@@ -68,7 +69,8 @@ class UnusableDatabaseUrlError(ValueError):
 class Database:
     """The ways into one database. `lookups` is for reads of a few rows by an index; it may be the reader itself.
 
-    Where there are lookups `at_once`, they come first, and `lookups` has what they would have had to wait for.
+    Where there are lookups `at_once`, they come first, and `lookups` has what they would have had to wait for. Where
+    there is `one_writer`, it has the place of `writer` for what goes past SQLAlchemy.
     """
 
     url: URL
@@ -76,14 +78,22 @@ class Database:
     lookups: AsyncEngine
     writer: AsyncEngine
     at_once: Lookups | None = None
+    one_writer: OneWriter | None = None
 
     @property
     def is_sqlite(self) -> bool:
         return self.url.get_backend_name() == "sqlite"
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether there is a write under way that takes no connection of the writer's pool."""
+        return self.one_writer is not None and self.one_writer.is_writing
+
     async def dispose(self) -> None:
         if self.at_once is not None:
             self.at_once.close()
+        if self.one_writer is not None:
+            await self.one_writer.close()
         await self.reader.dispose()
         await self.lookups.dispose()
         await self.writer.dispose()
@@ -115,15 +125,19 @@ def async_url(text: str) -> URL:
 def open_database(text: str, limits: Limits = _DEFAULTS) -> Database:
     """Engines for the database at `text`. Nothing is connected yet. Raises `UnusableDatabaseUrlError`."""
     url = async_url(text)
-    pool: dict[str, Any] = {
+    return _open_sqlite(url, limits) if url.get_backend_name() == "sqlite" else _open_postgresql(url, limits)
+
+
+def _pool(limits: Limits) -> dict[str, Any]:
+    """What engines are told of their pools."""
+    return {
         "pool_size": limits.pool_size,
         "max_overflow": limits.pool_overflow,
         "pool_timeout": limits.pool_wait,
     }
-    return _open_sqlite(url, pool) if url.get_backend_name() == "sqlite" else _open_postgresql(url, pool, limits)
 
 
-def _open_postgresql(url: URL, pool: dict[str, Any], limits: Limits) -> Database:
+def _open_postgresql(url: URL, limits: Limits) -> Database:
     """Each pool looks whether a connection still lives before it hands it out, and makes another if not."""
     given = url.query.get("timeout")
     try:
@@ -131,7 +145,7 @@ def _open_postgresql(url: URL, pool: dict[str, Any], limits: Limits) -> Database
     except ValueError as error:
         raise UnusableDatabaseUrlError("the database URL's connect_timeout must be a number of seconds") from error
     options: dict[str, Any] = {
-        **pool,
+        **_pool(limits),
         "pool_pre_ping": True,
         "connect_args": {
             "timeout": connect or None,
@@ -151,18 +165,28 @@ def _open_postgresql(url: URL, pool: dict[str, Any], limits: Limits) -> Database
     )
 
 
-def _open_sqlite(url: URL, pool: dict[str, Any]) -> Database:
+def _open_sqlite(url: URL, limits: Limits) -> Database:
+    pool = _pool(limits)
     at_once = url.set(drivername=DRIVER)
     reader, lookups = create_async_engine(url, **pool), create_async_engine(at_once, **pool)
     # One writer a process: waiting for its turn in the pool is fair and silent, waiting for SQLite's lock is neither.
     writer = create_async_engine(at_once, begin="BEGIN IMMEDIATE", **{**pool, "pool_size": 1, "max_overflow": 0})
+    one_writer = create_async_engine(at_once, poolclass=NullPool)
     quick = create_engine(url.set(drivername="sqlite"), poolclass=NullPool, connect_args={"timeout": 0})
     event.listen(reader.sync_engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     _prepare(reader.sync_engine, *_SQLITE_PRAGMAS, _READ_ONLY, _PATIENT)
     for engine in (lookups.sync_engine, quick):
         _prepare(engine, *_SQLITE_PRAGMAS, _READ_ONLY, _IMPATIENT)
-    _prepare(writer.sync_engine, *_SQLITE_PRAGMAS, _OVERWRITE_DELETED, _IMPATIENT)
-    return Database(url=url, reader=reader, lookups=lookups, writer=writer, at_once=Lookups(quick))
+    for engine in (writer.sync_engine, one_writer.sync_engine):
+        _prepare(engine, *_SQLITE_PRAGMAS, _OVERWRITE_DELETED, _IMPATIENT)
+    return Database(
+        url=url,
+        reader=reader,
+        lookups=lookups,
+        writer=writer,
+        at_once=Lookups(quick),
+        one_writer=OneWriter(one_writer, limits.pool_wait),
+    )
 
 
 def _prepare(engine: Engine, *pragmas: str) -> None:

@@ -6,24 +6,24 @@ transaction that their session has begun: nobody else's turn can come in between
 
 import sqlite3
 from collections import namedtuple
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache, partial
 from operator import itemgetter
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, Self, cast
 
-from sqlalchemy import ClauseElement, Connection, PoolProxiedConnection, Select
+from sqlalchemy import ClauseElement, Connection, Select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeEngine
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.store.at_once import AtOnceDialect, execute, execute_many, to_its_end
 from models.store.base import Instant, Word
+from models.store.engine import Database
+from models.store.one_writer import OneWriter
 
 Values = Mapping[str, Any]
 Process = Callable[[Any], Any]
@@ -45,23 +45,45 @@ class _SyncSession(Session):
 
 
 class StraightSession(AsyncSession):
-    """A session of one write to SQLite, whose transaction has begun on `driver`.
+    """A session of one write to SQLite. Its transaction begins on `driver` once it is entered.
 
     It is made one when something is asked of it that only a session has: most writes ask nothing.
     """
 
     sync_session_class = _SyncSession
+    driver: sqlite3.Connection
 
-    def __init__(self, engine: AsyncEngine, pooled: PoolProxiedConnection) -> None:
-        self._made_of = {"engine": engine.sync_engine, "pooled": pooled}
-        self.driver = cast("sqlite3.Connection", pooled.driver_connection)
+    def __init__(self, engine: AsyncEngine, writer: OneWriter) -> None:
+        self._engine = engine.sync_engine
+        self._writer = writer
         self.is_committed = False
-        self._changes_before = self.driver.total_changes
+
+    async def __aenter__(self) -> Self:
+        """Begin, once others have ended. Raises `DBAPIError`, and what `OneWriter.take` raises."""
+        begin = cast("AtOnceDialect", self._engine.dialect).begin
+        try:
+            self._pooled, self.driver = await self._writer.take()
+            self._changes_before = self.driver.total_changes
+            try:
+                await execute(self.driver, begin)
+            except BaseException:
+                self._writer.hand_on()
+                raise
+        except sqlite3.Error as error:
+            raise _as_engines_raise(error, begin) from error
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        try:
+            if self.in_transaction() and not self.is_committed:
+                await self.close()
+        finally:
+            self._writer.hand_on()
 
     def __getattr__(self, name: str) -> Any:
         if self._is_made:
             raise AttributeError(name)
-        super().__init__(expire_on_commit=False, info=self._made_of)
+        super().__init__(expire_on_commit=False, info={"engine": self._engine, "pooled": self._pooled})
         return getattr(self, name)
 
     def commit_driver(self) -> None:
@@ -82,41 +104,12 @@ class StraightSession(AsyncSession):
         return self._is_made and super().in_transaction()
 
 
-@asynccontextmanager
-async def write_session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
-    """A session for one write. Where someone listens to statements, none goes past the engine that they listen to.
-
-    Raises `DBAPIError`.
-    """
-    dialect = engine.dialect
-    if not isinstance(dialect, AtOnceDialect) or engine.sync_engine.dispatch.before_cursor_execute:
-        async with AsyncSession(engine, expire_on_commit=False) as session:
-            yield session
-        return
-    try:
-        pooled = await _pooled(engine)
-    except sqlite3.Error as error:
-        raise _as_engines_raise(error, dialect.begin) from error
-    try:
-        straight = StraightSession(engine, pooled)
-        try:
-            await execute(straight.driver, dialect.begin)
-        except sqlite3.Error as error:
-            raise _as_engines_raise(error, dialect.begin) from error
-        try:
-            yield straight
-        finally:
-            if straight.in_transaction() and not straight.is_committed:
-                await straight.close()
-    finally:
-        pooled.close()
-
-
-async def _pooled(engine: AsyncEngine) -> PoolProxiedConnection:
-    pool = engine.pool
-    if isinstance(pool, QueuePool) and pool.checkedin():
-        return pool.connect()  # at once, where a greenlet that could wait for it takes twice as long
-    return await engine.raw_connection()
+def write_session(database: Database) -> AsyncSession:
+    """A session for one write. Where someone listens to statements, none goes past the engine that they listen to."""
+    writer, engine = database.one_writer, database.writer
+    if writer is None or engine.sync_engine.dispatch.before_cursor_execute:
+        return AsyncSession(engine, expire_on_commit=False)
+    return StraightSession(engine, writer)
 
 
 async def commit(session: AsyncSession) -> None:

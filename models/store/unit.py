@@ -153,7 +153,7 @@ class Store:
         """
 
         async def once() -> T:
-            async with write_session(self.database.writer) as session:
+            async with write_session(self.database) as session:
                 unit = WriteUnit(session=session, store=self)
                 result = await work(unit)
                 await write_out(session)

@@ -9,10 +9,9 @@ from typing import Final
 
 import asyncpg
 import pytest
-from sqlalchemy import event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.pool import Pool
+from sqlalchemy import make_url
 
+from models.store.one_writer import Lent, OneWriter
 from tests.client import Api, Json, serving
 from tests.databases import Databases, prepare
 from tests.postgres import postgres_server
@@ -36,13 +35,14 @@ class Room:
 
 @contextmanager
 def sqlite_room(url: str) -> Iterator[Room]:
-    """SQLite's own limit of pages, set on each connection as it is taken from its pool."""
+    """SQLite's own limit of pages, set on the writer's connection as it is taken."""
     pages = [0]
+    unlimited = OneWriter.take
 
-    def limit(connection: DBAPIConnection, *_: object) -> None:
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA max_page_count = {pages[0]}")
-        cursor.close()
+    async def limited(writer: OneWriter) -> Lent:
+        lent = await unlimited(writer)
+        lent.driver.execute(f"PRAGMA max_page_count = {pages[0]}")
+        return lent
 
     def take() -> None:
         pages[0] = 1  # which SQLite takes for: not one more than there are
@@ -51,12 +51,9 @@ def sqlite_room(url: str) -> Iterator[Room]:
         pages[0] = 1_000_000
 
     give()
-    event.listen(Pool, "checkout", limit)
-    try:
-        with serving(url) as api:
-            yield Room(api, take, give)
-    finally:
-        event.remove(Pool, "checkout", limit)
+    with pytest.MonkeyPatch.context() as patch, serving(url) as api:
+        patch.setattr(OneWriter, "take", limited)
+        yield Room(api, take, give)
 
 
 @contextmanager
