@@ -1,17 +1,23 @@
 """What variables hold, coerced by what is made once of a type: an executor looks at types anew for each value."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 from graphql import (
+    GraphQLBoolean,
     GraphQLEnumType,
     GraphQLError,
+    GraphQLID,
     GraphQLInputObjectType,
     GraphQLInputType,
+    GraphQLInt,
     GraphQLList,
     GraphQLNonNull,
     GraphQLScalarType,
     GraphQLSchema,
+    GraphQLString,
     Undefined,
     get_variable_values,
     is_required_input_field,
@@ -27,12 +33,17 @@ from api.compiler.reading import Bail
 Variables = Mapping[str, Any]
 Coercion = Callable[[Any], Any]
 
-_TEXTS: Final = frozenset({"ID", "String"})
+_TEXTS: Final = frozenset({GraphQLID, GraphQLString})
+_INTS: Final = range(-(2**31), 2**31)
+_AS_THEY_ARE: Final[dict[Any, str]] = {  # other scalars, with a test for a value that is of them as it is
+    GraphQLInt: "type({0}) is int and {0} in INTS",
+    GraphQLBoolean: "type({0}) is bool",
+}
 
 
 def coercion_of_variables(
     schema: GraphQLSchema, declared: Sequence[VariableDefinitionNode]
-) -> Callable[[dict[str, Any]], VariableValues]:
+) -> Callable[[Variables], VariableValues]:
     """What gives the values of variables as `get_variable_values` does, and raises `Bail` where that tells errors."""
     try:
         known = [_known(schema, each) for each in declared]
@@ -71,119 +82,102 @@ def _known(schema: GraphQLSchema, declared: VariableDefinitionNode) -> _Known:
 
 
 def _as_executed(
-    schema: GraphQLSchema, declared: Sequence[VariableDefinitionNode], variables: dict[str, Any]
+    schema: GraphQLSchema, declared: Sequence[VariableDefinitionNode], variables: Variables
 ) -> VariableValues:
-    values = get_variable_values(schema, declared, variables)
+    values = get_variable_values(schema, declared, {**variables})
     if isinstance(values, list):
         raise Bail
     return values
 
 
-class _Coercions:
-    """What coerces values to types as `coerce_input_value` does.
+_OF_OBJECTS: Final = WeakKeyDictionary[GraphQLInputObjectType, Coercion]()  # which know nothing of those types
 
-    They raise `Bail` for values that are not of the type, and for what clients seldom send: numbers as ids, an item in
-    place of a list. There are none for types that hold themselves.
+
+class _Coercions:
+    """Python that coerces values to types as `coerce_input_value` does: for each type of objects a function, made once.
+
+    It raises `Bail` for values that are not of the type, and for what clients seldom send: numbers as ids, an item in
+    place of a list. There is none for types that hold themselves.
     """
 
     def __init__(self) -> None:
+        self._scope: dict[str, Any] = {"Bail": Bail, "bail": _bail, "INTS": _INTS}
+        self._numbers = count()
         self._around: set[str] = set()
 
     def of(self, kind: GraphQLInputType) -> Coercion:
+        if isinstance(kind, GraphQLNonNull) and isinstance(kind.of_type, GraphQLInputObjectType):
+            return self._of_objects(kind.of_type)
+        return self._function([f"return {self._coerced(kind, 'value')}"])
+
+    def _coerced(self, kind: GraphQLInputType, value: str) -> str:
+        """An expression for what is made of the value of that name."""
         if isinstance(kind, GraphQLNonNull):
-            return _unless_null(self._of_values(kind.of_type), kind.of_type)
-        coerce = self._of_values(kind)
-        return lambda value: None if value is None else coerce(value)
+            return self._present(kind.of_type, value)
+        return f"(None if {value} is None else {self._present(kind, value)})"
 
-    def _of_values(self, kind: GraphQLNullableInputType) -> Coercion:
-        """Of a type's values but null."""
+    def _present(self, kind: GraphQLNullableInputType, value: str) -> str:
+        """The same where the value may not be null."""
         if isinstance(kind, GraphQLList):
-            return _of_list(self.of(kind.of_type))
+            item = f"{value}_"
+            items = f"[{self._coerced(kind.of_type, item)} for {item} in {value}]"
+            return f"({items} if type({value}) is list else bail())"
         if isinstance(kind, GraphQLInputObjectType):
-            if kind.name in self._around:
-                raise Bail
-            self._around.add(kind.name)
-            try:
-                return self._of_object(kind)
-            finally:
-                self._around.remove(kind.name)
+            return f"{self._named(self._of_objects(kind))}({value})"
         if isinstance(kind, GraphQLEnumType):
-            return _of_enum(kind)
-        return _text if kind.name in _TEXTS else _of_scalar(kind)
+            names = self._named({name: kind.coerce_input_value(name) for name in kind.values})
+            return f"({names}[{value}] if type({value}) is str and {value} in {names} else bail())"
+        if kind in _TEXTS:
+            return f"({value} if type({value}) is str else bail())"
+        coerced = f"{self._named(_of_scalar(kind))}({value})"
+        return f"({value} if {_AS_THEY_ARE[kind].format(value)} else {coerced})" if kind in _AS_THEY_ARE else coerced
 
-    def _of_object(self, kind: GraphQLInputObjectType) -> Coercion:
-        if kind.is_one_of or kind.out_type is not GraphQLInputObjectType.out_type:
+    def _of_objects(self, kind: GraphQLInputObjectType) -> Coercion:
+        found = _OF_OBJECTS.get(kind)
+        if found is None:
+            found = _OF_OBJECTS[kind] = self._made_of_objects(kind)
+        return found
+
+    def _made_of_objects(self, kind: GraphQLInputObjectType) -> Coercion:
+        if kind.name in self._around or kind.is_one_of or kind.out_type is not GraphQLInputObjectType.out_type:
             raise Bail
-        fields = [
-            (name, field.out_name or name, self.of(field.type), coerce_default_value(field))
-            for name, field in kind.fields.items()
-        ]
-        required = {name for name, field in kind.fields.items() if is_required_input_field(field)}
+        self._around.add(kind.name)
+        lines = ["if type(value) is not dict: raise Bail", "coerced, known = {}, 0"]
+        for name, field in kind.fields.items():
+            place, default = f"coerced[{field.out_name or name!r}]", coerce_default_value(field)
+            lines.append(f"if {name!r} in value:")
+            lines.append(f" it, known = value[{name!r}], known + 1")
+            lines.append(f" {place} = {self._coerced(field.type, 'it')}")
+            if is_required_input_field(field):
+                lines.append("else: raise Bail")
+            elif default is not Undefined:
+                lines.append(f"else: {place} = {self._named(default)}")
+        self._around.remove(kind.name)
+        return self._function([*lines, "if known < len(value): raise Bail", "return coerced"])
 
-        def coerce(value: Any) -> dict[str, Any]:
-            if type(value) is not dict or not required <= value.keys():
-                raise Bail
-            coerced, known = {}, 0
-            for name, out_name, of_field, default in fields:
-                if name in value:
-                    coerced[out_name] = of_field(value[name])
-                    known += 1
-                elif default is not Undefined:
-                    coerced[out_name] = default
-            if known < len(value):
-                raise Bail
-            return coerced
+    def _function(self, lines: Sequence[str]) -> Coercion:
+        # Of the schema it holds nothing but the names of fields, as literals.
+        source = "\n ".join(["def coerce(value):", *lines])
+        exec(compile(source, "<compiled inputs>", "exec"), self._scope)  # noqa: S102  # as dataclasses are made
+        made: Coercion = self._scope.pop("coerce")
+        return made
 
-        return coerce
-
-
-def _unless_null(coerce: Coercion, kind: GraphQLNullableInputType) -> Coercion:
-    """Of a type that has no null. Only scalars may take one for a value; all else takes it for none of its own."""
-    if not isinstance(kind, GraphQLScalarType) or kind.name in _TEXTS:
-        return coerce
-
-    def coerce_any(value: Any) -> Any:
-        if value is None:
-            raise Bail
-        return coerce(value)
-
-    return coerce_any
-
-
-def _of_list(of_item: Coercion) -> Coercion:
-    def coerce(value: Any) -> list[Any]:
-        if type(value) is not list:
-            raise Bail
-        return list(map(of_item, value))
-
-    return coerce
-
-
-def _of_enum(kind: GraphQLEnumType) -> Coercion:
-    values = {name: kind.coerce_input_value(name) for name in kind.values}
-
-    def coerce(value: Any) -> Any:
-        if type(value) is not str or value not in values:
-            raise Bail
-        return values[value]
-
-    return coerce
+    def _named(self, it: Any) -> str:
+        name = f"k{next(self._numbers)}"
+        self._scope[name] = it
+        return name
 
 
 def _of_scalar(kind: GraphQLScalarType) -> Coercion:
     def coerce(value: Any) -> Any:
         try:
-            coerced = kind.coerce_input_value(value)
+            coerced = Undefined if value is None else kind.coerce_input_value(value)
         except Exception as error:  # as the executor has it: the value is not of the type
             raise Bail from error
-        if coerced is Undefined:
-            raise Bail
-        return coerced
+        return _bail() if coerced is Undefined else coerced
 
     return coerce
 
 
-def _text(value: Any) -> str:
-    if type(value) is not str:
-        raise Bail
-    return value
+def _bail() -> Any:
+    raise Bail
