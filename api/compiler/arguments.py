@@ -1,6 +1,6 @@
 """The arguments of a compiled operation, read from variables."""
 
-from collections.abc import Callable, Collection, Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from itertools import count
 from typing import Any, Final, NamedTuple, cast
 
@@ -12,8 +12,10 @@ from graphql import (
     GraphQLNonNull,
     GraphQLType,
     OperationType,
+    Undefined,
     get_argument_values,
 )
+from graphql.execution.values import VariableValues
 from graphql.language import (
     FieldNode,
     NamedTypeNode,
@@ -24,6 +26,7 @@ from graphql.language import (
     Visitor,
     visit,
 )
+from graphql.utilities.coerce_input_value import coerce_default_value
 from strawberry.types.arguments import InputContext, StrawberryArgument, convert_argument
 from strawberry.types.base import StrawberryOptional, get_object_definition
 
@@ -145,9 +148,8 @@ class _Coercion:
         self._remembers = operation.operation is not OperationType.MUTATION
         self._texts = _texts_passed_on(operation, asked)
         self._asked = asked
-        self._conversions = [_conversions(schema, each) for each in asked]
         self._passed = [_passed_on(each, self._texts) for each in asked]
-        self._others = [_without(each, names) for each, names in zip(asked, self._passed, strict=True)]
+        self._others = [_others(schema, each, self._texts) for each in asked]
         declared = operation.variable_definitions or ()
         others = [each for each in declared if each.variable.name.value not in self._texts]
         self._names = [each.variable.name.value for each in others]
@@ -165,9 +167,9 @@ class _Coercion:
         ]
 
     def _remembered(self, variables: Variables) -> list[dict[str, Any]]:
-        own = {name: variables[name] for name in self._names if name in variables}
         if not self._remembers:
-            return self._coerced(own)
+            return self._coerced(variables)
+        own = {name: variables[name] for name in self._names if name in variables}
         spelling = repr(own)  # which tells 1 from true, as no dict's keys would
         if len(spelling) > _LONGEST:
             return self._coerced(own)
@@ -178,17 +180,47 @@ class _Coercion:
             found = _REMEMBERED[self._number, spelling] = self._coerced(own)
         return found
 
-    def _coerced(self, variables: dict[str, Any]) -> list[dict[str, Any]]:
+    def _coerced(self, variables: Variables) -> list[dict[str, Any]]:
         """All arguments but those that are passed on."""
         values = self._values(variables)
-        found = []
-        for (_, definition, node), conversions in zip(self._others, self._conversions, strict=True):
+        return [others(values) for others in self._others]
+
+
+def _others(
+    schema: strawberry.Schema, asked: Asked, passed: Container[str]
+) -> Callable[[VariableValues], dict[str, Any]]:
+    """What gives the arguments of a field that are not passed on. It raises `Bail` where an executor tells errors.
+
+    Those that are variables by themselves are taken from their values; the others are left to `get_argument_values`.
+    """
+    given = {each.name.value: each.value for each in asked.node.arguments or ()}
+    by_variables, by_literals = [], []
+    for name, made, convert in _conversions(schema, asked):
+        value, argument = given.get(name), asked.definition.args[name]
+        if not isinstance(value, VariableNode):
+            by_literals.append((name, made, convert))
+        elif (variable := value.name.value) not in passed:
+            is_needed = isinstance(argument.type, GraphQLNonNull)
+            by_variables.append((made, variable, coerce_default_value(argument), is_needed, convert))
+    definition, node = _only(asked, [name for name, _, _ in by_literals])
+
+    def others(values: VariableValues) -> dict[str, Any]:
+        found = {}
+        if by_literals:
             try:
-                given = get_argument_values(definition, node, values)
+                literals = get_argument_values(definition, node, values)
             except GraphQLError as error:
                 raise Bail from error
-            found.append({made: convert(given[name]) for name, made, convert in conversions if name in given})
+            found = {made: convert(literals[name]) for name, made, convert in by_literals if name in literals}
+        for made, variable, default, is_needed, convert in by_variables:
+            value = values.coerced.get(variable, default)
+            if is_needed and (value is None or value is Undefined):
+                raise Bail
+            if value is not Undefined:
+                found[made] = convert(value)
         return found
+
+    return others
 
 
 def _conversions(schema: strawberry.Schema, asked: Asked) -> list[tuple[str, str, Callable[[Any], Any]]]:
@@ -234,13 +266,11 @@ def _passed_on(asked: Asked, texts: Container[str]) -> dict[str, str]:
     }
 
 
-def _without(asked: Asked, passed: Collection[str]) -> Asked:
-    """A field as if it had none of the arguments that are passed on."""
-    made_from = zip(asked.definition.args.items(), strawberry_field(asked.definition).arguments, strict=True)
-    args = {name: argument for (name, argument), made in made_from if made.python_name not in passed}
+def _only(asked: Asked, names: Container[str]) -> tuple[GraphQLField, FieldNode]:
+    """A field, and how it is asked for, as if it had no arguments but those."""
+    args = {name: argument for name, argument in asked.definition.args.items() if name in names}
     arguments = tuple(each for each in asked.node.arguments or () if each.name.value in args)
-    node = FieldNode(name=asked.node.name, arguments=arguments)
-    return Asked(asked.name, GraphQLField(asked.definition.type, args=args), node)
+    return GraphQLField(asked.definition.type, args=args), FieldNode(name=asked.node.name, arguments=arguments)
 
 
 class _Variables(Visitor):
