@@ -1,7 +1,8 @@
 """Inputs made of what a client sent, by readers made once: Strawberry looks at the type of each value anew."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import MISSING
+from functools import cache
 from typing import Any, Final
 
 from graphql import GraphQLInputObjectType, GraphQLInputType, GraphQLList, GraphQLNonNull, GraphQLSchema, get_named_type
@@ -40,24 +41,24 @@ def _reading(kind: GraphQLInputType) -> Reading | None:
     return _input_reading(kind) if isinstance(kind, GraphQLInputObjectType) else None
 
 
+@cache
 def _input_reading(kind: GraphQLInputObjectType) -> Reading:
     """What makes inputs of their fields. Of those that are left out, and have no default, it makes nulls."""
-    made = _definition(kind).origin
-    fields = [(name, _field(field).python_name, _reading(field.type)) for name, field in kind.fields.items()]
-    nulls: dict[str, Any] = dict.fromkeys(
-        field.python_name
-        for field in map(_field, kind.fields.values())
-        if field.default_value is MISSING and field.default_factory is MISSING
-    )
-
-    def read(value: Mapping[str, Any]) -> Any:
-        given = nulls.copy()
-        for name, python_name, reading in fields:
-            if name in value:
-                item = value[name]
-                given[python_name] = item if reading is None or item is None else reading(item)
-        return made(**given)
-
+    scope: dict[str, Any] = {"made": _definition(kind).origin}
+    given = []
+    for number, (name, definition) in enumerate(kind.fields.items()):
+        field, item, absent = _field(definition), f"value[{name!r}]", "None"
+        if (reading := _reading(definition.type)) is not None:
+            scope[f"read{number}"] = reading
+            item = f"None if (it := {item}) is None else read{number}(it)"
+        if field.default_factory is not MISSING:
+            scope[f"default{number}"], absent = field.default_factory, f"default{number}()"
+        elif field.default is not MISSING:
+            scope[f"default{number}"], absent = field.default, f"default{number}"
+        given.append(f"{field.python_name}=({item}) if {name!r} in value else {absent}")
+    # Of the schema it holds nothing but the names of fields, as literals, and those that their class has for them.
+    source = f"lambda value: made({', '.join(given)})"
+    read: Reading = eval(compile(source, "<compiled inputs>", "eval"), scope)  # noqa: S307  # as dataclasses are made
     return read
 
 

@@ -1,13 +1,15 @@
 """Inputs are made as Strawberry makes them."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import pytest
+import strawberry
 from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLList, GraphQLNonNull
 from strawberry.types.arguments import convert_argument
 
 from api.schema import build_schema
+from api.schema.inputs import read_plainly
 from models.domain.vocabulary import MAX_VERSION
 
 SCHEMA = build_schema()
@@ -58,3 +60,69 @@ def test_input__of_all_its_fields_of_few_and_of_nulls__is_what_strawberry_makes(
 
 def test_inputs__but_those_that_tell_null_from_nothing__are_read_plainly() -> None:
     assert {kind.name for kind in INPUTS} - {kind.name for kind in READ} == {"AsOf"}
+
+
+@strawberry.input
+class Inner:
+    number: int = 3
+    tags: list[str] = strawberry.field(default_factory=lambda: ["a"])
+
+
+@strawberry.input
+class Outer:
+    needed: int
+    from_: str | None = strawberry.field(name="from")
+    class_: str | None = strawberry.field(name="class", default="some")
+    value: str | None = strawberry.UNSET
+    made: Inner | None = None
+    read0: Inner = strawberry.field(default_factory=Inner)
+    default1: list[Inner | None] | None = strawberry.field(default_factory=list)
+    it: list[list[Inner]] | None = None
+
+
+@strawberry.type
+class Asked:
+    @strawberry.field
+    def ask(self, outer: Outer) -> str:
+        return repr(outer)
+
+
+FIELDS: Final[dict[str, list[Any]]] = {
+    "from": [None, "b"],
+    "class": [None, "c"],
+    "value": [None, "d"],
+    "made": [None, {}, {"number": 4}],
+    "read0": [{"tags": []}],
+    "default1": [None, [], [None, {"number": 5}]],
+    "it": [None, [], [[], [{}, {"tags": ["e"]}]]],
+}
+OWN = strawberry.Schema(Asked)
+OWN_TYPES = OWN._schema.type_map  # noqa: SLF001  # as above
+OWN_INPUTS = {name: OWN_TYPES[name].extensions["strawberry-definition"] for name in ("Outer", "Inner")}
+
+
+@pytest.fixture
+def left_to_strawberry(monkeypatch: pytest.MonkeyPatch) -> None:
+    for definition in OWN_INPUTS.values():
+        monkeypatch.setattr(definition, "from_input", None)
+
+
+@pytest.mark.usefixtures("left_to_strawberry")
+def test_inputs__of_any_defaults_and_names__are_what_strawberry_makes() -> None:
+    """Also where a coerced value lacks what has a default in the schema: it is Strawberry's own then."""
+    values = [{"needed": 1}, {"needed": 1} | {name: given[-1] for name, given in FIELDS.items()}]
+    values += [{"needed": 1, name: each} for name, given in FIELDS.items() for each in given]
+    scalars, config = OWN.schema_converter.scalar_registry, OWN.config
+    expected = [convert_argument(value, Outer, scalars, config) for value in values]
+    read_plainly(OWN._schema)  # noqa: SLF001  # as above
+    assert [OWN_INPUTS["Outer"].from_input(Outer, value, None) for value in values] == expected
+
+
+@pytest.mark.usefixtures("left_to_strawberry")
+def test_inputs__of_the_same_value__share_no_list() -> None:
+    read_plainly(OWN._schema)  # noqa: SLF001  # as above
+    for value in ({"tags": ["f"]}, {}):
+        first, second = (OWN_INPUTS["Inner"].from_input(Inner, value, None) for _ in range(2))
+        assert first.tags == second.tags
+        assert first.tags is not second.tags
+        assert first.tags is not value.get("tags")
