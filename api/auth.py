@@ -56,10 +56,12 @@ class Doorkeeper:
         return self._book.remembered(mark)
 
     def recalled(self, scope: Scope, heads: Mapping[bytes, bytes]) -> Asker | None:
-        """Who sends a request with those headers, by their names, where that can be told at once."""
-        given = heads.get(b"authorization")
-        holder = None if given is None or b"x-on-behalf-of" in heads else self.known(mark_of(given))
-        return None if holder is None else _holding(holder, scope["state"]["request_id"], None)
+        """Who sends a request with those headers, by their names, where it can be told at once, or the hatch has."""
+        state, given = scope["state"], heads.get(b"authorization")
+        holder: Holder | None = state.get("holder")
+        if holder is None and given is not None and b"x-on-behalf-of" not in heads:
+            holder = self.known(mark_of(given))
+        return None if holder is None else _holding(holder, state["request_id"], None)
 
     async def identify(self, scope: Scope) -> Asker:
         """Who opens a connection, by its headers. Raises `BadRequestError`."""

@@ -146,7 +146,7 @@ class Hatch:
             asked = read_operation(head.content_type, body, self._texts)
             planned = self._lane.planned(asked, holder.grant)
             if planned is None or len(planned.looks) != 1:
-                return {"asked": asked}
+                return {"asked": asked, "holder": holder}
             self._enter(whose)
         except Exception:  # noqa: BLE001  # whatever it is, the door comes upon it as well, and tells
             return _NOTHING if asked is None else {"asked": asked}

@@ -8,7 +8,6 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
@@ -107,7 +106,7 @@ def _patiently(asked: Any, statement: str, parameters: Any) -> None:
 async def to_its_end(work: Callable[[], T]) -> T:
     """What `work` gives, in another thread. Who is cancelled waits for its end: it has the connection until then."""
     loop = asyncio.get_running_loop()
-    ended: asyncio.Future[T] = loop.create_future()
+    ended = _Sure[T](loop=loop)
     jobs = _idle_thread()
 
     def run() -> None:
@@ -116,20 +115,24 @@ async def to_its_end(work: Callable[[], T]) -> T:
         except BaseException as error:  # noqa: BLE001  # raised where it is waited for
             tell = partial(ended.set_exception, error)
         _IDLE.append(jobs)
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        try:
             loop.call_soon_threadsafe(tell)
+        except RuntimeError:
+            return  # the loop is closed: nobody waits any more
 
     jobs.put(run)
     try:
-        return await asyncio.shield(ended)
+        return await ended
     except asyncio.CancelledError:
-        while not ended.done():
-            try:
-                await asyncio.wait([ended])
-            except asyncio.CancelledError:
-                continue
         ended.exception()  # which asyncio would report, had nobody looked
         raise
+
+
+class _Sure(asyncio.Future[T]):
+    """What will be there, whoever is cancelled while they wait for it: they hear of that at its end."""
+
+    def cancel(self, msg: object = None) -> bool:  # noqa: ARG002  # the base class names it
+        return False
 
 
 # What threads that have nothing to do wait for. An executor would take half of the time that a quick disk does, most of
@@ -140,8 +143,10 @@ os.register_at_fork(after_in_child=_IDLE.clear)  # a child has none of its paren
 
 def _idle_thread() -> Jobs:
     """A thread's jobs. There are no more of these than connections, each of which has one thing done at a time."""
-    with suppress(IndexError):
+    try:
         return _IDLE.pop()
+    except IndexError:
+        pass
     jobs: Jobs = SimpleQueue()
     Thread(target=_work, args=(jobs,), name="sqlite", daemon=True).start()
     return jobs

@@ -7,7 +7,7 @@ transaction that their session has begun: nobody else's turn can come in between
 import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache, partial
 from operator import itemgetter
@@ -31,7 +31,6 @@ Process = Callable[[Any], Any]
 _DIALECT: Final = AtOnceDialect()
 _SPELLED: Final = Instant().dialect_impl(_DIALECT).bind_processor(_DIALECT)
 _INSTANTS: Final = 1000  # whose texts are kept
-_STATEMENTS: Final = 200  # that are kept compiled, many times more than there are
 
 
 class _SyncSession(Session):
@@ -170,7 +169,7 @@ def _processed(values: Sequence[Any], processes: Iterable[tuple[int, Process]]) 
 
 def read_rows(driver: sqlite3.Connection, statement: Select[Any], values: Values) -> list[Any]:
     """The rows that a statement finds. Raises `DBAPIError`."""
-    ready = _ready(statement, frozenset(values))
+    ready = _ready(statement, values)
     try:
         return ready.found(driver.execute(ready.text, ready.given(values)).fetchall())
     except sqlite3.Error as error:
@@ -179,7 +178,7 @@ def read_rows(driver: sqlite3.Connection, statement: Select[Any], values: Values
 
 def write_row(driver: sqlite3.Connection, statement: ClauseElement, values: Values) -> int:
     """How many rows a statement changed. Raises `DBAPIError`."""
-    ready = _ready(statement, frozenset(values))
+    ready = _ready(statement, values)
     try:
         return driver.execute(ready.text, ready.given(values)).rowcount
     except sqlite3.Error as error:
@@ -188,7 +187,7 @@ def write_row(driver: sqlite3.Connection, statement: ClauseElement, values: Valu
 
 async def write_rows(driver: sqlite3.Connection, statement: ClauseElement, rows: Sequence[Values]) -> None:
     """Execute a statement for each of several rows. Raises `DBAPIError`."""
-    ready = _ready(statement, frozenset(rows[0]))
+    ready = _ready(statement, rows[0])
     given = [_processed(ready.parameters(values), ready.bound) for values in rows]
     try:
         await execute_many(driver, ready.text, given)
@@ -196,17 +195,27 @@ async def write_rows(driver: sqlite3.Connection, statement: ClauseElement, rows:
         raise _as_engines_raise(error, ready.text) from error
 
 
-@lru_cache(maxsize=_STATEMENTS)
-def _ready(statement: Any, names: frozenset[str]) -> _Ready:
-    """A statement that is executed with values by those names."""
-    compiled = statement.compile(dialect=_DIALECT, column_keys=sorted(names))
+_known: Final[dict[tuple[ClauseElement, int], _Ready]] = {}
+
+
+def _ready(statement: ClauseElement, values: Values) -> _Ready:
+    """A statement, which is there for good and executed with values by the same names each time."""
+    key = statement, len(values)
+    ready = _known.get(key)
+    if ready is None:
+        ready = _known[key] = _compiled(statement, sorted(values))
+    return ready
+
+
+def _compiled(statement: Any, names: Sequence[str]) -> _Ready:
+    compiled = statement.compile(dialect=_DIALECT, column_keys=names)
     columns = statement.selected_columns if isinstance(statement, Select) else ()
     return _Ready(
         text=str(compiled),
         parameters=_taken(tuple(compiled.positiontup)),
         bound=_with_places(_bind_processor(_type(compiled.binds[name])) for name in compiled.positiontup),
         row=_rows([str(column.key) for column in columns]),
-        read=_with_places(_type(column).result_processor(_DIALECT, None) for column in columns),
+        read=_with_places(_result_processor(_type(column)) for column in columns),
     )
 
 
@@ -230,6 +239,14 @@ def _bind_processor(kind: TypeEngine[Any]) -> Process | None:
     if isinstance(kind, Instant):
         return _instant
     return _word if isinstance(kind, Word) else kind.bind_processor(_DIALECT)
+
+
+def _result_processor(kind: TypeEngine[Any]) -> Process | None:
+    return _instant_of if isinstance(kind, Instant) else kind.result_processor(_DIALECT, None)
+
+
+def _instant_of(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def _word(word: StrEnum | None) -> str | None:

@@ -68,7 +68,8 @@ class TableCache:
 
     async def one(self, session: AsyncSession, town_id: str, version: int) -> CompiledSet:
         """The compiled set of a version that is known to exist."""
-        return (await self.get(session, [(town_id, version)]))[town_id, version]
+        key = (town_id, version)
+        return self.known(key) or (await self.get(session, [key]))[key]
 
     async def _load(self, session: AsyncSession, keys: list[TableKey]) -> dict[TableKey, CompiledSet]:
         rows = await policies.override_sets(session, keys)
