@@ -126,8 +126,7 @@ class GraphQLDoor:
         answer_by = asyncio.get_running_loop().time() + self._bounds.answer_seconds / 2
         context = Context(store=self._store, asker=asker, weight=asked.weight, answer_by=answer_by)
         try:
-            async with asyncio.timeout(self._bounds.answer_seconds):
-                result = await self._executor.execute(asked, context)
+            result = await within(self._bounds.answer_seconds, self._executor.execute(asked, context))
         except InvalidOperationTypeError as error:
             raise BadRequestError(_NEEDS_STREAM, code="NEEDS_STREAM") from error
         except (MissingQueryError, CannotGetOperationTypeError) as error:

@@ -92,6 +92,7 @@ class Metrics:
         # each combination of labels is looked up once
         self._request, self._operation = cache(self._requests.labels), cache(self._operations.labels)
         self._resolution, self._way = cache(self._resolutions.labels), cache(ways.labels)
+        self._change = cache(self._changes.labels)
         database = store.database
         self._pools = [
             (self._in_use.labels(name), self._watched(name, engine.sync_engine), own)
@@ -123,7 +124,7 @@ class Metrics:
         for code in operation.codes:
             self._counts[self._errors.labels(code)] += 1
         for (mutation, outcome), count in operation.changes.items():
-            self._counts[self._changes.labels(mutation, outcome)] += count
+            self._counts[self._change(mutation, outcome)] += count
         for source, count in operation.resolutions.items():
             self._counts[self._resolution(source)] += count
         self._counts[self._way("compiled" if operation.compiled else "executed")] += 1
