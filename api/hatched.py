@@ -222,7 +222,7 @@ def _places(text: bytes, scope: HTTPScope) -> Places:
 
     Any place that reads so will do: whatever is known by this text reads the same there.
     """
-    if scope["query_string"] or scope["raw_path"] != scope["path"].encode():
+    if scope["http_version"] != "1.1" or scope["query_string"] or scope["raw_path"] != scope["path"].encode():
         return ()
     begins = [(name, text.find(value), len(value)) for name, value in scope["headers"]]
     if any(begin < 0 for _, begin, _ in begins):

@@ -60,9 +60,16 @@ class OverrideSet:
         if not 1 <= self.version <= MAX_VERSION:
             raise Refused(InvalidInput(path=("version",), expected=f"from 1 to {MAX_VERSION}"))
         if len(self.models_by_key) < len(self.overrides):
-            keys = [override.rule.key for override in self.overrides]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise Refused(DuplicateRule(key=twice.spelling, path=("overrides",)))
+            raise Refused(DuplicateRule(key=self._first_again().spelling, path=("overrides",)))
+
+    def _first_again(self) -> RuleKey:
+        """The first key that stood before."""
+        seen: set[RuleKey] = set()
+        for override in self.overrides:
+            if override.rule.key in seen:
+                return override.rule.key
+            seen.add(override.rule.key)
+        raise LookupError("no key stands twice")
 
     @property
     def rules(self) -> tuple[Rule, ...]:

@@ -93,7 +93,7 @@ class Database:
         if self.at_once is not None:
             self.at_once.close()
         if self.one_writer is not None:
-            await self.one_writer.close()
+            self.one_writer.close()
         await self.reader.dispose()
         await self.lookups.dispose()
         await self.writer.dispose()

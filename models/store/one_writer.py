@@ -28,8 +28,9 @@ class OneWriter:
     def __init__(self, engine: AsyncEngine, seconds: float) -> None:
         self._engine = engine
         self._seconds = seconds
-        self._turn = asyncio.Lock()
+        self._turn = asyncio.Semaphore(1)  # unlike a lock, it is no free one while others wait who were woken just now
         self._kept: Lent | None = None
+        self._is_closed = False
 
     @property
     def is_writing(self) -> bool:
@@ -55,14 +56,17 @@ class OneWriter:
         try:
             if self._kept is not None and self._kept.driver.in_transaction:
                 self._kept.driver.rollback()
+            if self._is_closed:
+                self._let_go()
         except sqlite3.Error:
             self._let_go()
         finally:
             self._turn.release()
 
-    async def close(self) -> None:
-        """End the connection, once the write under way has ended."""
-        async with self._turn:
+    def close(self) -> None:
+        """End the connection, or have the write under way end it; one that comes later makes one for itself."""
+        self._is_closed = True
+        if not self._turn.locked():
             self._let_go()
 
     def _let_go(self) -> None:

@@ -62,8 +62,8 @@ class StraightSession(AsyncSession):
         begin = cast("AtOnceDialect", self._engine.dialect).begin
         try:
             self._pooled, self.driver = await self._writer.take()
-            self._changes_before = self.driver.total_changes
             try:
+                self._changes_before = self.driver.total_changes
                 await execute(self.driver, begin)
             except BaseException:
                 self._writer.hand_on()

@@ -1,6 +1,7 @@
 """One write after the other, in their order, in a process; on SQLite over one connection, whatever comes of each."""
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 
 from api.metrics import Metrics
@@ -19,6 +21,7 @@ from models.store.straight import driver_of
 from models.store.unit import Session, StorageUnavailableError, Store, WriteUnit
 from tests.databases import Databases
 
+SECONDS = 20
 HURRIED = Limits(pool_wait=0.05)
 
 
@@ -106,6 +109,33 @@ def test_write__that_waits_too_long__is_refused_and_takes_nobodys_turn(sqlite: s
     assert in_store(sqlite, work)
 
 
+def test_write__right_after_another__waits_no_longer_than_it_may(sqlite: str) -> None:
+    """It comes as the turn has been handed on to one that does not know yet."""
+
+    async def work(store: Store) -> None:
+        go, refused = asyncio.Event(), asyncio.Event()
+
+        async def write_twice() -> None:
+            await store.write(lambda _: asyncio.wait_for(go.wait(), SECONDS))
+            await store.write(look)
+
+        async def hold() -> None:
+            async with Held(store):
+                await asyncio.wait_for(refused.wait(), SECONDS)
+
+        tasks = []
+        for each in (write_twice, hold):
+            tasks.append(asyncio.create_task(each()))
+            await asyncio.sleep(0)
+        go.set()
+        with pytest.raises(StorageUnavailableError):
+            await tasks[0]
+        refused.set()
+        await tasks[1]
+
+    in_store(sqlite, work)
+
+
 def test_write__given_up_while_it_waits__takes_nobodys_turn(sqlite: str) -> None:
     async def work(store: Store) -> bool:
         async with Held(store):
@@ -145,6 +175,30 @@ def test_write__after_one_that_lost_its_connection__has_another(sqlite: str) -> 
             await store.write(lose)
         await store.write(partial(add_model, model_id="written"))
         return await is_there(store, "written")
+
+    assert in_store(sqlite, work)
+
+
+def test_write__after_its_connection_was_closed_by_somebody__heals(sqlite: str) -> None:
+    async def work(store: Store) -> bool:
+        async def found(unit: WriteUnit) -> sqlite3.Connection | None:
+            return driver_of(unit.session)
+
+        driver = await store.write(found)
+        assert driver is not None
+        driver.close()
+        with pytest.raises(SQLAlchemyError):
+            await store.write(look)
+        return await store.write(look)
+
+    assert in_store(sqlite, work)
+
+
+def test_dispose__while_one_writes__lets_it_end_and_waits_for_nothing(sqlite: str) -> None:
+    async def work(store: Store) -> bool:
+        async with Held(store):
+            await asyncio.wait_for(store.dispose(), SECONDS)
+        return await store.write(look)
 
     assert in_store(sqlite, work)
 

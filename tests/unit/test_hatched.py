@@ -260,7 +260,10 @@ def test_application__of_a_request_that_is_not_parsed__hears_what_it_would_of_a_
     assert parsed["headers"] is not unparsed["headers"]
 
 
-@pytest.mark.parametrize("first", [b"POST /graphql?a=b HTTP/1.1", b"POST /%67raphql HTTP/1.1"])
+@pytest.mark.parametrize(
+    "first",
+    [b"POST /graphql?a=b HTTP/1.1", b"POST /%67raphql HTTP/1.1", b"POST /graphql HTTP/2.0\r\nConnection: keep-alive"],
+)
 def test_request__whose_head_says_more_than_its_lines__is_parsed_each_time(first: bytes) -> None:
     odd = request(NOT_TAKEN + b"1").replace(b"POST /graphql HTTP/1.1", first)
     connection, transport = connected(partial(feed_slowly, requests=[odd, odd]))
