@@ -11,12 +11,13 @@ from sqlalchemy import insert
 from models.domain.audit import GENESIS, AuditAction, Change, Entry, TargetType, entry_hash
 from models.domain.vocabulary import Actor
 from models.store.audit import AuditEntryRow
-from models.store.engine import open_database
+from models.store.engine import Limits, open_database
 from models.store.unit import Store
 from tests.contract.recipes import unique
 
 T = TypeVar("T")
 
+DEFAULT_LIMITS: Final = Limits()
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 FIRST: Final = Entry(
     chain="",
@@ -30,9 +31,11 @@ FIRST: Final = Entry(
 )
 
 
-def with_store(url: str, work: Callable[[Store], Awaitable[T]]) -> T:
+def with_store(url: str, work: Callable[[Store], Awaitable[T]], limits: Limits = DEFAULT_LIMITS) -> T:
+    """What `work` gives for a store of its own over the database at `url`."""
+
     async def run() -> T:
-        store = Store(database=open_database(url))
+        store = Store(database=open_database(url, limits))
         try:
             return await work(store)
         finally:

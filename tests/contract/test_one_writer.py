@@ -2,10 +2,8 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import make_url
@@ -14,31 +12,21 @@ from starlette.requests import Request
 
 from api.metrics import Metrics
 from models.services.heads import lock_central
-from models.store.engine import Limits, open_database
+from models.store.engine import Limits
 from models.store.policies import ModelRow
 from models.store.rows import insert_rows
 from models.store.straight import driver_of
 from models.store.unit import Session, StorageUnavailableError, Store, WriteUnit
+from tests.chains import with_store
 from tests.databases import Databases
 
 SECONDS = 20
-HURRIED = Limits(pool_wait=0.05)
+HURRIED = Limits(pool_wait=0.5)
 
 
 @pytest.fixture
 def sqlite(databases: Databases) -> str:
     return databases.fresh("sqlite")
-
-
-def in_store(url: str, work: Callable[[Store], Awaitable[Any]], limits: Limits = HURRIED) -> Any:
-    async def run() -> Any:
-        store = Store(database=open_database(url, limits))
-        try:
-            return await work(store)
-        finally:
-            await store.dispose()
-
-    return asyncio.run(run())
 
 
 class Held:
@@ -95,7 +83,7 @@ def test_writes__that_wait__go_in_the_order_in_which_they_came(sqlite: str) -> N
             assert order == []
         await asyncio.gather(*waiting)
 
-    in_store(sqlite, work, Limits())
+    with_store(sqlite, work)
     assert order == list(range(5))
 
 
@@ -106,7 +94,7 @@ def test_write__that_waits_too_long__is_refused_and_takes_nobodys_turn(sqlite: s
                 await store.write(look)
         return await store.write(look)
 
-    assert in_store(sqlite, work)
+    assert with_store(sqlite, work, HURRIED)
 
 
 def test_write__right_after_another__waits_no_longer_than_it_may(sqlite: str) -> None:
@@ -133,7 +121,7 @@ def test_write__right_after_another__waits_no_longer_than_it_may(sqlite: str) ->
         refused.set()
         await tasks[1]
 
-    in_store(sqlite, work)
+    with_store(sqlite, work, HURRIED)
 
 
 def test_write__given_up_while_it_waits__takes_nobodys_turn(sqlite: str) -> None:
@@ -146,7 +134,7 @@ def test_write__given_up_while_it_waits__takes_nobodys_turn(sqlite: str) -> None
                 await given_up
         return await store.write(look)
 
-    assert in_store(sqlite, work)
+    assert with_store(sqlite, work)
 
 
 def test_write__after_one_that_failed__finds_nothing_of_it(sqlite: str) -> None:
@@ -160,7 +148,7 @@ def test_write__after_one_that_failed__finds_nothing_of_it(sqlite: str) -> None:
         await store.write(partial(add_model, model_id="written"))
         return [await is_there(store, model_id) for model_id in ("half-written", "written")]
 
-    assert in_store(sqlite, work) == [False, True]
+    assert with_store(sqlite, work) == [False, True]
 
 
 def test_write__after_one_that_lost_its_connection__has_another(sqlite: str) -> None:
@@ -176,7 +164,7 @@ def test_write__after_one_that_lost_its_connection__has_another(sqlite: str) -> 
         await store.write(partial(add_model, model_id="written"))
         return await is_there(store, "written")
 
-    assert in_store(sqlite, work)
+    assert with_store(sqlite, work)
 
 
 def test_write__after_its_connection_was_closed_by_somebody__heals(sqlite: str) -> None:
@@ -191,7 +179,7 @@ def test_write__after_its_connection_was_closed_by_somebody__heals(sqlite: str) 
             await store.write(look)
         return await store.write(look)
 
-    assert in_store(sqlite, work)
+    assert with_store(sqlite, work)
 
 
 def test_dispose__while_one_writes__lets_it_end_and_waits_for_nothing(sqlite: str) -> None:
@@ -200,7 +188,7 @@ def test_dispose__while_one_writes__lets_it_end_and_waits_for_nothing(sqlite: st
             await asyncio.wait_for(store.dispose(), SECONDS)
         return await store.write(look)
 
-    assert in_store(sqlite, work)
+    assert with_store(sqlite, work)
 
 
 def test_write__once_the_file_can_be_opened__goes_through(sqlite: str) -> None:
@@ -222,7 +210,7 @@ def test_write__once_the_file_can_be_opened__goes_through(sqlite: str) -> None:
         show()
         return await store.write(look)
 
-    assert in_store(sqlite, work)
+    assert with_store(sqlite, work)
 
 
 def test_write__under_way__is_a_connection_in_use(backend: str, databases: Databases) -> None:
@@ -237,4 +225,4 @@ def test_write__under_way__is_a_connection_in_use(backend: str, databases: Datab
             meanwhile = await in_use(metrics)
         return meanwhile, await in_use(metrics)
 
-    assert in_store(databases.fresh(backend), work, Limits()) == (b"1.0", b"0.0")
+    assert with_store(databases.fresh(backend), work) == (b"1.0", b"0.0")

@@ -1,7 +1,7 @@
 """PostgreSQL at its worst: limits that are reached, connections that are lost, a server that goes and comes back."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.store.engine import Limits, open_database
+from models.store.engine import Limits
 from models.store.migrations import upgrade
 from models.store.unit import OutcomeUnknownError, StorageUnavailableError, Store, WriteUnit
+from tests.chains import with_store
 from tests.client import Api, Json, serving
 from tests.contract.recipes import REASON, unique
 from tests.databases import Databases, prepare
@@ -78,19 +79,6 @@ def test_write__that_waits_longer_than_the_limit__is_told_so_and_succeeds_later(
 T = TypeVar("T")
 
 
-def in_store(url: str, limits: Limits, work: Callable[[Store], Awaitable[T]]) -> T:
-    """What `work` gives for a store of its own over the database at `url`."""
-
-    async def run() -> T:
-        store = Store(database=open_database(url, limits))
-        try:
-            return await work(store)
-        finally:
-            await store.dispose()
-
-    return asyncio.run(run())
-
-
 async def ask(session: AsyncSession, statement: str) -> Any:
     return (await (await session.connection()).execute(text(statement))).scalar_one()
 
@@ -123,7 +111,7 @@ def test_pool__with_no_connection_free_for_too_long__is_unavailable(url: str) ->
 
         assert await store.fetch(hold) == await store.fetch(own_id)
 
-    in_store(url, Limits(pool_size=1, pool_wait=0.1), work)
+    with_store(url, work, Limits(pool_size=1, pool_wait=0.1))
 
 
 def test_pool__in_a_burst__makes_more_connections_up_to_the_limit(url: str) -> None:
@@ -133,7 +121,7 @@ def test_pool__in_a_burst__makes_more_connections_up_to_the_limit(url: str) -> N
 
         assert len(await store.fetch(hold)) == 2
 
-    in_store(url, Limits(pool_size=1, pool_overflow=1, pool_wait=0.1), work)
+    with_store(url, work, Limits(pool_size=1, pool_overflow=1, pool_wait=0.1))
 
 
 def test_write__that_stands_idle_for_too_long__is_ended_by_the_server_and_done_anew(url: str) -> None:
@@ -145,7 +133,7 @@ def test_write__that_stands_idle_for_too_long__is_ended_by_the_server_and_done_a
             await until_gone(url, processes[0], terminate=False)
         await ask(unit.session, "SELECT 1")
 
-    in_store(url, Limits(idle_in_transaction=0.1), lambda store: store.write(work))
+    with_store(url, lambda store: store.write(work), Limits(idle_in_transaction=0.1))
     assert len(set(processes)) == 2
 
 
@@ -165,7 +153,7 @@ def test_migration__that_waits_longer_than_any_limit__is_done_all_the_same(url: 
             await another.close()
         await migration
 
-    in_store(url, Limits(statement=0.2, lock=0.2, idle_in_transaction=0.2), work)
+    with_store(url, work, Limits(statement=0.2, lock=0.2, idle_in_transaction=0.2))
 
 
 def test_url__with_a_connect_timeout_of_its_own__is_connected_to(url: str) -> None:
@@ -187,7 +175,7 @@ def test_read__that_loses_its_connection__is_done_anew(url: str, losses: int) ->
         found: int = await ask(session, "SELECT 7")
         return found
 
-    assert in_store(url, Limits(), lambda store: store.fetch(query)) == 7
+    assert with_store(url, lambda store: store.fetch(query)) == 7
     assert len(set(processes)) == losses + 1
 
 
@@ -200,7 +188,7 @@ def test_read__that_loses_every_connection__is_unavailable_after_five(url: str) 
         await ask(session, "SELECT 1")
 
     with pytest.raises(StorageUnavailableError):
-        in_store(url, Limits(), lambda store: store.fetch(query))
+        with_store(url, lambda store: store.fetch(query))
     assert len(processes) == 5
 
 
@@ -237,7 +225,7 @@ def test_commit__that_is_lost__is_not_called_undone(far: tuple[Api, Proxy]) -> N
 
     stretch.breaks = Break.AFTER_COMMIT_IS_DONE
     with pytest.raises(OutcomeUnknownError):
-        in_store(stretch.url, Limits(), lambda store: store.write(work))
+        with_store(stretch.url, lambda store: store.write(work))
 
 
 # ---------------------------------------------------------------- a server that goes
