@@ -60,16 +60,10 @@ class OverrideSet:
         if not 1 <= self.version <= MAX_VERSION:
             raise Refused(InvalidInput(path=("version",), expected=f"from 1 to {MAX_VERSION}"))
         if len(self.models_by_key) < len(self.overrides):
-            raise Refused(DuplicateRule(key=self._first_again().spelling, path=("overrides",)))
-
-    def _first_again(self) -> RuleKey:
-        """The first key that stood before."""
-        seen: set[RuleKey] = set()
-        for override in self.overrides:
-            if override.rule.key in seen:
-                return override.rule.key
-            seen.add(override.rule.key)
-        raise LookupError("no key stands twice")
+            places: dict[RuleKey, int] = {}
+            keys = [override.rule.key for override in self.overrides]
+            again = next(key for place, key in enumerate(keys) if places.setdefault(key, place) != place)
+            raise Refused(DuplicateRule(key=again.spelling, path=("overrides",)))
 
     @property
     def rules(self) -> tuple[Rule, ...]:
